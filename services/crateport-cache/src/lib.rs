@@ -1,0 +1,1 @@
+//! The cache itself: policy, freshness, single-flight, fill.

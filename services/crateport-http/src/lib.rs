@@ -1,0 +1,1 @@
+//! Listeners, routes and the status table.

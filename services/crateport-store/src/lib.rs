@@ -1,0 +1,23 @@
+//! The object store port: where index files, crates and everything else that matters is kept.
+//!
+//! [`ObjectStore`] is the contract, [`FsStore`] the backend on a local directory. Every backend runs the suite in
+//! `contract` (feature `testing`), and `FaultyStore` beside it injects faults.
+
+#[cfg(feature = "testing")]
+pub mod contract;
+mod error;
+#[cfg(feature = "testing")]
+mod faulty;
+mod fs;
+mod port;
+mod scratch;
+
+pub use error::StoreError;
+#[cfg(feature = "testing")]
+pub use faulty::{FaultyStore, StoreFault};
+pub use fs::{FileReader, FsStore};
+pub use port::{
+    Attributes, Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Payload, PutOptions,
+    Read,
+};
+pub use scratch::{Scratch, ScratchFile};

@@ -1,0 +1,129 @@
+//! The layout of the object store. It is drawn here, and nobody else builds a key.
+//!
+//! ```text
+//! v1/<registry>/index/config.json                       what makes the store a registry by itself
+//! v1/<registry>/index/se/rd/serde                       index file, byte for byte as upstream gave it
+//! v1/<registry>/crates/serde/serde-1.0.0.crate          crate, verified
+//! v1/<registry>/upstream/config.json                    upstream's own config.json
+//! v1/check/<random>                                     written and deleted by `crateport check`
+//! ```
+
+use std::fmt;
+
+use crate::{CrateName, CrateVersion, IndexName, RegistryId};
+
+/// The version of the layout; a change that old replicas would misread gets a new one.
+const LAYOUT: &str = "v1";
+
+/// The name of one object, relative to the store's root.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct StoreKey(Box<str>);
+
+/// A part of the store that can be listed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Area {
+    /// All index files of a registry.
+    Index(RegistryId),
+    /// All crates of a registry.
+    Crates(RegistryId),
+    /// Everything.
+    All,
+}
+
+impl StoreKey {
+    /// The `config.json` that makes the store a registry by itself.
+    #[must_use]
+    pub fn config(registry: &RegistryId) -> Self {
+        Self(format!("{LAYOUT}/{registry}/index/config.json").into())
+    }
+
+    /// An index file.
+    #[must_use]
+    pub fn index_file(registry: &RegistryId, name: &IndexName) -> Self {
+        Self(format!("{LAYOUT}/{registry}/index/{}", name.path()).into())
+    }
+
+    /// A crate.
+    #[must_use]
+    pub fn krate(registry: &RegistryId, name: &CrateName, version: &CrateVersion) -> Self {
+        Self(format!("{LAYOUT}/{registry}/crates/{name}/{name}-{version}.crate").into())
+    }
+
+    /// The upstream's own `config.json`.
+    #[must_use]
+    pub fn upstream_config(registry: &RegistryId) -> Self {
+        Self(format!("{LAYOUT}/{registry}/upstream/config.json").into())
+    }
+
+    /// A key that only a check of the store uses; `unique` keeps two checks apart.
+    #[must_use]
+    pub fn check(unique: u64) -> Self {
+        Self(format!("{LAYOUT}/check/{unique:016x}").into())
+    }
+
+    /// The key's text, with `/` between its parts.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Takes back a key that a store listed. The text is one that this module wrote earlier, in this release or
+    /// another; what could leave the store's root is refused.
+    #[must_use]
+    pub fn listed(text: &str) -> Option<Self> {
+        let sane = |part: &str| {
+            !part.is_empty() && part != "." && part != ".." && !part.contains(['\\', '\0'])
+        };
+        text.split('/').all(sane).then(|| Self(text.into()))
+    }
+}
+
+impl Area {
+    /// The beginning that all keys of this area have.
+    #[must_use]
+    pub fn prefix(&self) -> String {
+        match self {
+            Self::Index(registry) => format!("{LAYOUT}/{registry}/index/"),
+            Self::Crates(registry) => format!("{LAYOUT}/{registry}/crates/"),
+            Self::All => format!("{LAYOUT}/"),
+        }
+    }
+}
+
+impl fmt::Display for StoreKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layout_is_the_one_drawn_above() {
+        let registry: RegistryId = "crates-io".parse().unwrap();
+        let name: CrateName = "Inflector".parse().unwrap();
+        let version: CrateVersion = "1.0.0+b".parse().unwrap();
+        let index = Area::Index(registry.clone()).prefix();
+        for (key, expected) in [
+            (StoreKey::config(&registry), "v1/crates-io/index/config.json"),
+            (
+                StoreKey::index_file(&registry, &name.index_name()),
+                "v1/crates-io/index/in/fl/inflector",
+            ),
+            (
+                StoreKey::krate(&registry, &name, &version),
+                "v1/crates-io/crates/Inflector/Inflector-1.0.0+b.crate",
+            ),
+            (StoreKey::upstream_config(&registry), "v1/crates-io/upstream/config.json"),
+        ] {
+            assert_eq!(key.as_str(), expected);
+            assert_eq!(StoreKey::listed(expected), Some(key));
+        }
+        assert_eq!(index, "v1/crates-io/index/");
+        for text in ["", "/a", "a//b", "../a", "a/..", "a/./b", "a\\b"] {
+            assert_eq!(StoreKey::listed(text), None, "{text}");
+        }
+    }
+}

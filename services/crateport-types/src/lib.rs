@@ -1,0 +1,34 @@
+//! The nouns of Crateport: names, versions, digests, resources and keys.
+//!
+//! Nothing here does I/O. What comes from outside is parsed once, here, and trusted afterwards: `FromStr` is the
+//! only way to make a [`CrateName`], a [`CrateVersion`], a [`RegistryId`] or a [`Sha256`] out of text.
+
+mod base;
+mod conditional;
+mod config_json;
+mod digest;
+mod dl;
+mod index;
+mod key;
+mod krate;
+mod outcome;
+mod range;
+mod registry;
+mod resource;
+mod secret;
+
+pub use base::{BaseUrl, InvalidBaseUrl};
+pub use conditional::{ETag, IfNoneMatch, Validators};
+pub use config_json::{InvalidConfigJson, RegistryConfig};
+pub use digest::{Hasher, InvalidSha256, Sha256};
+pub use dl::{DlTemplate, InvalidDl};
+pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
+pub use key::{Area, StoreKey};
+pub use krate::{
+    CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
+};
+pub use outcome::{DeliveryKind, Outcome, Reason};
+pub use range::{ByteRange, RangeRequest};
+pub use registry::{InvalidRegistryId, RegistryId};
+pub use resource::{CacheClass, Resource, ResourceKind};
+pub use secret::{RedactedUrl, Secret};
