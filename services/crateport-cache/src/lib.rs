@@ -1,1 +1,27 @@
-//! The cache itself: policy, freshness, single-flight, fill.
+//! The cache: what is kept, what is served, when upstream is asked.
+//!
+//! [`Cache::serve`] is the heart. It knows three ports (object store, coordinator, upstream) and nothing of HTTP or
+//! of their backends.
+
+mod ahead;
+mod answer;
+mod cache;
+mod config;
+mod fill;
+mod flight;
+mod freshness;
+mod hot;
+mod index;
+mod known;
+mod krate;
+mod metrics;
+mod search;
+mod spool;
+mod stored;
+
+pub use answer::{Answer, Failure, Payload, ServeError};
+pub use cache::{Cache, Ports, RegistrySetup};
+pub use config::{CacheLimits, RegistryPolicy};
+pub use hot::IndexCopy;
+pub use spool::{SpoolError, SpoolReader};
+pub use stored::StoredObject;

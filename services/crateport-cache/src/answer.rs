@@ -1,0 +1,166 @@
+//! What the cache answers.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use crateport_store::StoreError;
+use crateport_types::{DeliveryKind, Outcome, Reason, RegistryConfig};
+use crateport_upstream::UpstreamError;
+
+use crate::{IndexCopy, SpoolReader, StoredObject};
+
+/// An answer, and how it came about.
+#[derive(Debug)]
+pub struct Answer {
+    /// What was done.
+    pub outcome: Outcome,
+    /// Why.
+    pub reason: Reason,
+    /// The status upstream gave, if it was asked and waited for.
+    pub upstream_status: Option<u16>,
+    /// Since upstream confirmed the bytes, for what can change.
+    pub age: Option<Duration>,
+    /// What is served.
+    pub payload: Payload,
+}
+
+/// What is served.
+#[derive(Debug)]
+pub enum Payload {
+    /// What upstream's `config.json` says; clients get this Crateport's own, made from it.
+    Config(Arc<RegistryConfig>),
+    /// An index file in memory.
+    Index(Arc<IndexCopy>),
+    /// An object in the store.
+    Stored(StoredObject),
+    /// A fill under way, or one that ended this moment.
+    Spool(SpoolReader),
+    /// JSON that upstream's web API gave.
+    Json(Bytes),
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ServeError {
+    /// No registry by that id is configured.
+    #[error("no registry `{id}` is configured here")]
+    UnknownRegistry {
+        /// What was asked for.
+        id: String,
+    },
+    /// Upstream says that it does not exist.
+    #[error("{what} does not exist")]
+    Absent {
+        /// What was asked for.
+        what: String,
+        /// Whose word that is.
+        reason: Reason,
+        /// The status upstream gave, if it was asked and waited for.
+        upstream_status: Option<u16>,
+    },
+    /// Not now.
+    #[error("{what} cannot be had now: {failure}")]
+    Unavailable {
+        /// What was asked for.
+        what: String,
+        /// Why.
+        failure: Failure,
+    },
+    /// Not through this registry.
+    #[error("{what} is not offered: {detail}")]
+    NotOffered {
+        /// What was asked for.
+        what: String,
+        /// Why.
+        detail: String,
+    },
+}
+
+/// Why something could not be had. Cheap to clone, because everyone who waited gets it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{detail}")]
+pub struct Failure {
+    /// In one word.
+    pub reason: Reason,
+    /// In a sentence, without secrets.
+    pub detail: Arc<str>,
+    /// When it is worth trying again.
+    pub retry_after: Duration,
+    /// The status upstream gave.
+    pub upstream_status: Option<u16>,
+}
+
+/// What a client is asked to wait where nothing better is known.
+const RETRY_AFTER: Duration = Duration::from_secs(2);
+
+impl Payload {
+    /// How it will leave.
+    #[must_use]
+    pub const fn delivery(&self) -> DeliveryKind {
+        match self {
+            Self::Config(_) | Self::Index(_) | Self::Json(_) => DeliveryKind::Memory,
+            Self::Stored(_) => DeliveryKind::Stream,
+            Self::Spool(_) => DeliveryKind::Spool,
+        }
+    }
+}
+
+impl Failure {
+    /// A failure of our own.
+    pub(crate) fn own(reason: Reason, detail: &str) -> Self {
+        Self { reason, detail: detail.into(), retry_after: RETRY_AFTER, upstream_status: None }
+    }
+}
+
+impl From<UpstreamError> for Failure {
+    fn from(error: UpstreamError) -> Self {
+        Self {
+            reason: error.reason(),
+            retry_after: error.retry_after().unwrap_or(RETRY_AFTER),
+            upstream_status: error.status(),
+            detail: error.to_string().into(),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        let source = std::error::Error::source(&error)
+            .map(|source| format!(": {source}"))
+            .unwrap_or_default();
+        Self::own(Reason::StoreFailed, &format!("{error}{source}"))
+    }
+}
+
+impl ServeError {
+    /// The outcome for headers, logs and labels.
+    #[must_use]
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::UnknownRegistry { .. } | Self::NotOffered { .. } => Outcome::Refused,
+            Self::Absent { .. } => Outcome::Absent,
+            Self::Unavailable { .. } => Outcome::Unavailable,
+        }
+    }
+
+    /// The reason for logs.
+    #[must_use]
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::UnknownRegistry { .. } | Self::NotOffered { .. } => Reason::BadRequest,
+            Self::Absent { reason, .. } => *reason,
+            Self::Unavailable { failure, .. } => failure.reason,
+        }
+    }
+
+    /// The status upstream gave.
+    #[must_use]
+    pub const fn upstream_status(&self) -> Option<u16> {
+        match self {
+            Self::Absent { upstream_status, .. } => *upstream_status,
+            Self::Unavailable { failure, .. } => failure.upstream_status,
+            Self::UnknownRegistry { .. } | Self::NotOffered { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The cache as a whole: its ports, its registries, and the way a request takes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crateport_coord::Coordinator;
+use crateport_store::{ObjectStore, Scratch};
+use crateport_types::{RegistryId, Resource};
+use crateport_upstream::{Condition, Upstream};
+use tokio::sync::Semaphore;
+use tokio_util::task::TaskTracker;
+
+use crate::ahead::Ahead;
+use crate::fill::Filled;
+use crate::flight::Flights;
+use crate::hot::HotSet;
+use crate::index::Refreshed;
+use crate::known::KnownConfig;
+use crate::metrics::CacheMetrics;
+use crate::stored::Trusted;
+use crate::{Answer, CacheLimits, Failure, RegistryPolicy, ServeError};
+
+/// A pull-through cache of some registries. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Cache(Arc<Inner>);
+
+/// What the cache stands on.
+#[derive(Clone, Debug)]
+pub struct Ports {
+    /// Where everything is kept.
+    pub store: Arc<dyn ObjectStore>,
+    /// What replicas tell each other.
+    pub coordinator: Arc<dyn Coordinator>,
+    /// Where large fills lie while they come.
+    pub scratch: Scratch,
+}
+
+/// One registry to be cached.
+#[derive(Clone, Debug)]
+pub struct RegistrySetup {
+    /// How it is treated.
+    pub policy: RegistryPolicy,
+    /// Where it comes from.
+    pub upstream: Arc<dyn Upstream>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) limits: CacheLimits,
+    pub(crate) ports: Ports,
+    pub(crate) registries: BTreeMap<RegistryId, Arc<Registry>>,
+    pub(crate) hot: HotSet,
+    pub(crate) trusted: Trusted,
+    pub(crate) refreshes: Flights<Result<Refreshed, Failure>>,
+    pub(crate) fills: Flights<Result<Filled, ServeError>>,
+    pub(crate) fill_permits: Semaphore,
+    pub(crate) ahead: Ahead,
+    pub(crate) metrics: CacheMetrics,
+    /// Everything that goes on without a client waiting for it.
+    pub(crate) tasks: TaskTracker,
+}
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    pub(crate) policy: RegistryPolicy,
+    pub(crate) upstream: Arc<dyn Upstream>,
+    pub(crate) config: KnownConfig,
+}
+
+impl Cache {
+    /// Puts a cache together. It must be made within a Tokio runtime, where its background work runs.
+    ///
+    /// # Errors
+    ///
+    /// When `metrics` has the cache's metrics already.
+    pub fn new(
+        limits: CacheLimits,
+        ports: Ports,
+        registries: impl IntoIterator<Item = RegistrySetup>,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let registry = |setup: RegistrySetup| {
+            let id = setup.policy.id.clone();
+            let config = KnownConfig::default();
+            (id, Arc::new(Registry { policy: setup.policy, upstream: setup.upstream, config }))
+        };
+        let (ahead, due) = Ahead::new();
+        let cache = Self(Arc::new(Inner {
+            hot: HotSet::new(limits.index_memory_bytes_max),
+            trusted: Trusted::new(limits.trusted_max),
+            refreshes: Flights::default(),
+            fills: Flights::default(),
+            fill_permits: Semaphore::new(limits.fills_max),
+            ahead,
+            metrics: CacheMetrics::register(metrics)?,
+            tasks: TaskTracker::new(),
+            registries: registries.into_iter().map(registry).collect(),
+            limits,
+            ports,
+        }));
+        due.run(&cache.0);
+        Ok(cache)
+    }
+
+    /// Answers a request.
+    ///
+    /// # Errors
+    ///
+    /// When there is nothing to serve: see [`ServeError`]. Only upstream's own word makes something absent.
+    pub async fn serve(&self, registry: &str, resource: &Resource) -> Result<Answer, ServeError> {
+        let Some(registry) = self.0.registries.get(registry) else {
+            return Err(ServeError::UnknownRegistry { id: registry.to_owned() });
+        };
+        match resource {
+            Resource::Config => self.0.serve_config(registry).await,
+            Resource::IndexFile(name) => self.0.serve_index_file(registry, name).await,
+            Resource::Krate { name, version } => self.0.serve_krate(registry, name, version).await,
+            Resource::Search { query } => self.0.serve_search(registry, query).await,
+        }
+    }
+
+    /// The registries, in the order of their ids, each with the condition of its upstream.
+    pub fn registries(&self) -> impl Iterator<Item = (&RegistryId, Condition)> {
+        self.0.registries.iter().map(|(id, registry)| (id, registry.upstream.condition()))
+    }
+
+    /// The store beneath, for those who inspect it.
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.0.ports.store
+    }
+
+    /// Brings the gauges up to date, before they are read.
+    pub fn observe(&self) {
+        let metrics = &self.0.metrics;
+        let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
+        metrics.fills_in_flight.set(i64::try_from(self.0.fills.len()).unwrap_or(i64::MAX));
+        metrics.index_memory_bytes.set(gauge(self.0.hot.memory_bytes()));
+        metrics.index_memory_files.set(gauge(self.0.hot.len()));
+    }
+
+    /// Lets fills and refreshes under way come to their end, for at most `patience`. Tells whether all did.
+    pub async fn drain(&self, patience: Duration) -> bool {
+        self.0.tasks.close();
+        tokio::time::timeout(patience, self.0.tasks.wait()).await.is_ok()
+    }
+}

@@ -1,0 +1,74 @@
+//! The limits of the cache, by name.
+
+use std::time::Duration;
+
+use crateport_types::RegistryId;
+
+/// What bounds the cache as a whole.
+#[derive(Clone, Debug)]
+pub struct CacheLimits {
+    /// Memory for index files that are in use, their gzip forms included.
+    pub index_memory_bytes_max: u64,
+    /// The largest index file that is kept.
+    pub index_size_bytes_max: usize,
+    /// The largest crate that is kept.
+    pub krate_size_bytes_max: u64,
+    /// Fills at once; more wait for their turn.
+    pub fills_max: usize,
+    /// How much of a fill stays in memory; what is larger goes to scratch space.
+    pub spool_memory_bytes_max: usize,
+    /// The longest that a client which could be served a known index file waits for a newer one.
+    pub refresh_patience: Duration,
+    /// The longest that a client waits for the first byte of something that is not here.
+    pub wait_max: Duration,
+    /// How long upstream is not asked again for an index file after it failed to give it.
+    pub failed_ttl: Duration,
+    /// Refreshes ahead of need at once; 0 turns them off.
+    pub refresh_ahead_max: usize,
+    /// Stored objects whose checksum was seen to be right by this process, remembered by count.
+    pub trusted_max: u64,
+}
+
+/// How one registry is treated.
+#[derive(Clone, Debug)]
+pub struct RegistryPolicy {
+    /// Its id.
+    pub id: RegistryId,
+    /// How old an index file may be while upstream is healthy.
+    pub index_ttl: Duration,
+    /// How long upstream's word that something does not exist is believed.
+    pub absent_ttl: Duration,
+    /// How old upstream's `config.json` may be before it is asked for again, in the background.
+    pub config_ttl: Duration,
+}
+
+impl Default for CacheLimits {
+    fn default() -> Self {
+        Self {
+            index_memory_bytes_max: 128 << 20,
+            index_size_bytes_max: 16 << 20,
+            krate_size_bytes_max: 512 << 20,
+            fills_max: 256,
+            spool_memory_bytes_max: 256 << 10,
+            refresh_patience: Duration::from_secs(1),
+            // cargo gives up after 30 s without a byte.
+            wait_max: Duration::from_secs(25),
+            failed_ttl: Duration::from_secs(1),
+            refresh_ahead_max: 16,
+            trusted_max: 100_000,
+        }
+    }
+}
+
+impl RegistryPolicy {
+    /// The defaults for a registry.
+    #[must_use]
+    pub fn new(id: RegistryId) -> Self {
+        Self {
+            id,
+            index_ttl: Duration::from_secs(60),
+            absent_ttl: Duration::from_secs(10),
+            config_ttl: Duration::from_secs(600),
+        }
+    }
+}

@@ -1,0 +1,222 @@
+//! One fill: fetch a crate, check it, keep it, and let everyone read along.
+//!
+//! The fill is a task of its own. It goes on when clients leave, and nothing of it is visible in the store until
+//! the whole is verified.
+
+use std::sync::Arc;
+
+use crateport_coord::{Claim, Lease, Note};
+use crateport_store::PutOptions;
+use crateport_types::{CrateName, CrateVersion, Hasher, Reason, ResourceKind, Sha256, StoreKey};
+use crateport_upstream::{Ask, Found, Reply, UpstreamError};
+use futures_util::StreamExt as _;
+use tracing::{Instrument as _, debug, info_span, warn};
+
+use crate::cache::{Inner, Registry};
+use crate::flight::Takeoff;
+use crate::metrics::{FOUND, STORED, UNSTORED};
+use crate::spool::{Spool, SpoolReader, Verified};
+use crate::{Failure, ServeError};
+
+/// What a fill offers to those who wait for it.
+#[derive(Clone, Debug)]
+pub(crate) enum Filled {
+    /// The bytes, as they come.
+    Spool(SpoolReader),
+    /// Another replica was faster; the store has it.
+    Elsewhere,
+}
+
+/// What is to be filled.
+#[derive(Clone, Debug)]
+pub(crate) struct Wanted {
+    pub(crate) key: StoreKey,
+    pub(crate) name: CrateName,
+    pub(crate) version: CrateVersion,
+    pub(crate) checksum: Sha256,
+}
+
+type Offer = Takeoff<Result<Filled, ServeError>>;
+
+impl Inner {
+    pub(crate) async fn lead_fill(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        wanted: Wanted,
+        offer: Offer,
+    ) {
+        let span = info_span!("fill", key = %wanted.key);
+        Box::pin(self.fill_under_lease(registry, wanted, offer)).instrument(span).await;
+    }
+
+    async fn fill_under_lease(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        wanted: Wanted,
+        offer: Offer,
+    ) {
+        let permit = tokio::time::timeout(self.limits.wait_max, self.fill_permits.acquire()).await;
+        let Ok(Ok(_permit)) = permit else {
+            let failure = Failure::own(Reason::Overloaded, "too many fills are under way");
+            return self.refuse(&offer, &wanted, &failure);
+        };
+        let lease = match self.lease(&wanted).await {
+            Ok(lease) => lease,
+            Err(Claimed::Done) => {
+                self.metrics.fill(ResourceKind::Krate, FOUND);
+                return offer.publish(Ok(Filled::Elsewhere));
+            }
+            Err(Claimed::Absent) => {
+                return offer.publish(Err(absent(&wanted, Reason::RememberedAbsent, None)));
+            }
+        };
+        let note = match self.open(registry, &wanted).await {
+            Ok(Some(found)) => {
+                self.fill(&wanted, found, &offer).await;
+                None
+            }
+            Ok(None) => {
+                self.metrics.fill(ResourceKind::Krate, Reason::UpstreamAbsent.as_str());
+                offer.publish(Err(absent(&wanted, Reason::UpstreamAbsent, Some(404))));
+                Some((Note::Absent, registry.policy.absent_ttl))
+            }
+            Err(failure) => {
+                self.refuse(&offer, &wanted, &failure);
+                None
+            }
+        };
+        if let Some(lease) = lease
+            && let Err(error) = lease.end(note).await
+        {
+            debug!(%error, "the lease could not be given back");
+        }
+    }
+
+    /// Becomes the one in the fleet who fills, or learns that there is no need. The store is looked at again under
+    /// the lease: somebody may have ended a moment ago.
+    async fn lease(&self, wanted: &Wanted) -> Result<Option<Lease>, Claimed> {
+        let key = &wanted.key;
+        let deadline = tokio::time::Instant::now() + self.limits.wait_max;
+        loop {
+            if let Ok(Some(Note::Absent)) = self.ports.coordinator.recall(key).await {
+                return Err(Claimed::Absent);
+            }
+            let claim = self.ports.coordinator.claim(key).await;
+            if let Ok(Claim::Follow) = claim {
+                let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
+                let _ = self.ports.coordinator.wait(key, patience).await;
+            }
+            if let Ok(Some(_)) = self.stored(key, &wanted.checksum).await {
+                return Err(Claimed::Done);
+            }
+            match claim {
+                Ok(Claim::Lead(lease)) => return Ok(Some(lease)),
+                Ok(Claim::Follow) if tokio::time::Instant::now() < deadline => {}
+                // Locks are an optimisation: without one the work is done all the same.
+                Ok(Claim::Follow) | Err(_) => return Ok(None),
+            }
+        }
+    }
+
+    /// Asks upstream. `None` means that it says there is no such crate.
+    async fn open(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        wanted: &Wanted,
+    ) -> Result<Option<Found>, Failure> {
+        let config = self.upstream_config(registry).await?;
+        let invalid =
+            |detail| UpstreamError::Invalid { host: registry.policy.id.to_string(), detail };
+        let dl = config.dl_template().map_err(|error| invalid(error.to_string()))?;
+        let Wanted { name, version, checksum, .. } = wanted;
+        let found =
+            match registry.upstream.fetch(Ask::Krate { dl: &dl, name, version, checksum }).await? {
+                Reply::Found(found) => found,
+                Reply::Absent => return Ok(None),
+                Reply::Unchanged => {
+                    return Err(invalid("304 to an unconditional request".to_owned()).into());
+                }
+            };
+        let size_bytes_max = self.limits.krate_size_bytes_max;
+        if found.size_bytes.is_some_and(|size_bytes| size_bytes > size_bytes_max) {
+            return Err(UpstreamError::TooLarge { size_bytes_max }.into());
+        }
+        Ok(Some(found))
+    }
+
+    /// Takes the bytes in, and keeps them if they are right.
+    async fn fill(&self, wanted: &Wanted, found: Found, offer: &Offer) {
+        let scratch = self.ports.scratch.clone();
+        let memory_bytes_max = self.limits.spool_memory_bytes_max;
+        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max);
+        offer.publish(Ok(Filled::Spool(spool.reader())));
+        let result = match self.receive(&mut spool, found).await {
+            Ok(computed) => match spool.commit(computed, wanted.checksum) {
+                Ok(verified) => Ok(self.keep(&wanted.key, verified).await),
+                Err(failure) => Err(failure),
+            },
+            Err(failure) => {
+                spool.fail(failure.clone());
+                Err(failure)
+            }
+        };
+        match result {
+            Ok(kept) => self.metrics.fill(ResourceKind::Krate, kept),
+            Err(failure) => {
+                self.metrics.fill(ResourceKind::Krate, failure.reason.as_str());
+                warn!(key = %wanted.key, reason = failure.reason.as_str(), %failure, "the fill failed; nothing is kept");
+            }
+        }
+    }
+
+    async fn receive(&self, spool: &mut Spool, mut found: Found) -> Result<Sha256, Failure> {
+        let mut hasher = Hasher::default();
+        let size_bytes_max = self.limits.krate_size_bytes_max;
+        while let Some(chunk) = found.body.next().await {
+            let chunk = chunk?;
+            if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
+                return Err(UpstreamError::TooLarge { size_bytes_max }.into());
+            }
+            self.metrics.filled_bytes.inc_by(chunk.len() as u64);
+            hasher.update(&chunk);
+            spool.write(chunk).await?;
+        }
+        Ok(hasher.finish())
+    }
+
+    /// Makes the object visible. The clients have their bytes already; a store that fails costs the next fill.
+    async fn keep(&self, key: &StoreKey, verified: Verified) -> &'static str {
+        let options = PutOptions { checksum: Some(verified.checksum), ..PutOptions::default() };
+        match self.ports.store.put(key, verified.payload, options).await {
+            Ok(meta) => {
+                self.trusted.insert(key.clone(), &meta, verified.checksum).await;
+                STORED
+            }
+            Err(error) => {
+                self.metrics.store_failures.inc();
+                warn!(%key, %error, "served, but could not be kept");
+                UNSTORED
+            }
+        }
+    }
+
+    fn refuse(&self, offer: &Offer, wanted: &Wanted, failure: &Failure) {
+        self.metrics.fill(ResourceKind::Krate, failure.reason.as_str());
+        let what = format!("crate {} {}", wanted.name, wanted.version);
+        offer.publish(Err(ServeError::Unavailable { what, failure: failure.clone() }));
+    }
+}
+
+/// Why there is nothing to lead.
+enum Claimed {
+    Done,
+    Absent,
+}
+
+fn absent(wanted: &Wanted, reason: Reason, upstream_status: Option<u16>) -> ServeError {
+    ServeError::Absent {
+        what: format!("crate {} {}", wanted.name, wanted.version),
+        reason,
+        upstream_status,
+    }
+}

@@ -1,0 +1,164 @@
+//! What is known of an upstream's own `config.json`: where its crates are, and whether it has a web API.
+//!
+//! Once known it is never waited for again. It is kept in the store, so a restart does not need upstream, and
+//! asked for anew in the background when it is old.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use crateport_store::{Payload as Stored, PutOptions, Read};
+use crateport_types::{Outcome, Reason, RegistryConfig, Resource, ResourceKind, StoreKey};
+use crateport_upstream::{Ask, Reply, UpstreamError};
+use tokio::sync::Mutex as AsyncMutex;
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::cache::{Inner, Registry};
+use crate::{Answer, Failure, Payload, ServeError};
+
+/// An upstream's `config.json`, as far as it is known.
+#[derive(Debug, Default)]
+pub(crate) struct KnownConfig {
+    known: Mutex<Option<Known>>,
+    /// Held while it is being asked for.
+    asking: AsyncMutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Known {
+    config: Arc<RegistryConfig>,
+    /// When upstream was last asked, whatever came of it; `None` while it is only known from the store.
+    asked: Option<Instant>,
+}
+
+/// Many times what any registry says.
+const SIZE_BYTES_MAX: usize = 64 << 10;
+
+impl KnownConfig {
+    fn get(&self) -> Option<Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, config: &Arc<RegistryConfig>, asked: Option<Instant>) {
+        let known = Known { config: Arc::clone(config), asked };
+        *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+}
+
+impl Inner {
+    pub(crate) async fn serve_config(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+    ) -> Result<Answer, ServeError> {
+        let known_before = registry.config.get().is_some();
+        let config = self.upstream_config(registry).await.map_err(|failure| {
+            let what = format!("config.json of {}", registry.policy.id);
+            ServeError::Unavailable { what, failure }
+        })?;
+        let (outcome, reason) = if known_before {
+            (Outcome::Hit, Reason::Own)
+        } else {
+            (Outcome::Fill, Reason::Missing)
+        };
+        let payload = Payload::Config(config);
+        Ok(Answer { outcome, reason, upstream_status: None, age: None, payload })
+    }
+
+    /// Upstream's `config.json`; asks upstream only when it was never known.
+    pub(crate) async fn upstream_config(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+    ) -> Result<Arc<RegistryConfig>, Failure> {
+        if let Some(known) = registry.config.get() {
+            let old = known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl);
+            if old && registry.config.asking.try_lock().is_ok() {
+                let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
+                self.tasks.spawn(async move { cache.renew_config(&registry).await });
+            }
+            return Ok(known.config);
+        }
+        let learn = self.learn_config(registry);
+        match tokio::time::timeout(self.limits.wait_max, learn).await {
+            Ok(learnt) => learnt,
+            Err(_) => Err(Failure::own(
+                Reason::UpstreamTimeout,
+                "upstream did not give its config.json in time",
+            )),
+        }
+    }
+
+    async fn learn_config(&self, registry: &Registry) -> Result<Arc<RegistryConfig>, Failure> {
+        let _asking = registry.config.asking.lock().await;
+        if let Some(known) = registry.config.get() {
+            return Ok(known.config);
+        }
+        if let Some(config) = self.stored_config(registry).await {
+            registry.config.set(&config, None);
+            return Ok(config);
+        }
+        Ok(self.ask_config(registry).await?)
+    }
+
+    async fn renew_config(&self, registry: &Registry) {
+        let Ok(_asking) = registry.config.asking.try_lock() else { return };
+        if let Err(error) = self.ask_config(registry).await {
+            warn!(registry = %registry.policy.id, %error, "upstream's config.json could not be renewed");
+            if let Some(known) = registry.config.get() {
+                registry.config.set(&known.config, Some(Instant::now()));
+            }
+        }
+    }
+
+    async fn stored_config(&self, registry: &Registry) -> Option<Arc<RegistryConfig>> {
+        let key = Resource::Config.key(&registry.policy.id)?;
+        let object = self.ports.store.get(&key, Read::whole()).await.ok()??;
+        let bytes = object.collect(SIZE_BYTES_MAX).await.ok()?;
+        RegistryConfig::parse(&bytes).ok().map(Arc::new)
+    }
+
+    async fn ask_config(&self, registry: &Registry) -> Result<Arc<RegistryConfig>, UpstreamError> {
+        let invalid = |detail: String| UpstreamError::Invalid {
+            host: registry.policy.id.to_string(),
+            detail,
+        };
+        let found = match registry.upstream.fetch(Ask::Config).await? {
+            Reply::Found(found) => found,
+            Reply::Absent => {
+                return Err(invalid("it has no config.json, so it is no sparse registry".into()));
+            }
+            Reply::Unchanged => return Err(invalid("304 to an unconditional request".into())),
+        };
+        let bytes = found.collect(SIZE_BYTES_MAX).await?;
+        let config = RegistryConfig::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
+        let config = Arc::new(config);
+        let changed = registry.config.get().is_none_or(|known| known.config != config);
+        registry.config.set(&config, Some(Instant::now()));
+        self.metrics.fill(ResourceKind::Config, crate::metrics::STORED);
+        if changed {
+            self.keep_config(registry, bytes).await;
+        }
+        Ok(config)
+    }
+
+    /// Keeps upstream's `config.json`, and beside the index one that makes the store a registry by itself.
+    async fn keep_config(&self, registry: &Registry, bytes: Bytes) {
+        let id = &registry.policy.id;
+        let mut objects = vec![(StoreKey::upstream_config(id), bytes)];
+        if let Some(base) = self.ports.store.base_url() {
+            let crates = crateport_types::Area::Crates(id.clone()).prefix();
+            let dl = format!("{base}{crates}{{crate}}/{{crate}}-{{version}}.crate");
+            let own = RegistryConfig { dl, api: None, auth_required: false };
+            objects.extend(
+                serde_json::to_vec(&own).ok().map(|text| (StoreKey::config(id), text.into())),
+            );
+        }
+        for (key, bytes) in objects {
+            if let Err(error) =
+                self.ports.store.put(&key, Stored::Bytes(bytes), PutOptions::default()).await
+            {
+                self.metrics.store_failures.inc();
+                warn!(%key, %error, "could not be kept");
+            }
+        }
+    }
+}

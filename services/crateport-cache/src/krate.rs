@@ -1,0 +1,130 @@
+//! Crates: from the store, or from a fill that this request begins or joins.
+
+use std::sync::Arc;
+
+use crateport_coord::Note;
+use crateport_types::{CrateName, CrateVersion, Outcome, Reason, Sha256, StoreKey};
+use tokio::time::Instant;
+use tracing::warn;
+
+use crate::cache::{Inner, Registry};
+use crate::fill::{Filled, Wanted};
+use crate::flight::Seat;
+use crate::hot::IndexCopy;
+use crate::index::{Authority, Refreshed, late};
+use crate::{Answer, Payload, ServeError, StoredObject};
+
+impl Inner {
+    pub(crate) async fn serve_krate(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        name: &CrateName,
+        version: &CrateVersion,
+    ) -> Result<Answer, ServeError> {
+        let checksum = self.checksum(registry, name, version).await?;
+        let key = StoreKey::krate(&registry.policy.id, name, version);
+        if let Some(object) = self.stored_or_fill(&key, &checksum).await {
+            return Ok(stored(object, Outcome::Hit, Reason::Stored));
+        }
+        let wanted =
+            Wanted { key: key.clone(), name: name.clone(), version: version.clone(), checksum };
+        let (outcome, ticket) = match self.fills.board(&key) {
+            Seat::Follower(ticket) => (Outcome::Join, ticket),
+            Seat::Leader(takeoff, ticket) => {
+                let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
+                self.tasks.spawn(async move { cache.lead_fill(&registry, wanted, takeoff).await });
+                (Outcome::Fill, ticket)
+            }
+        };
+        match ticket.wait(Instant::now() + self.limits.wait_max).await {
+            Ok(Ok(Filled::Spool(reader))) => Ok(Answer {
+                outcome,
+                reason: Reason::Missing,
+                upstream_status: Some(200),
+                age: None,
+                payload: Payload::Spool(reader),
+            }),
+            Ok(Ok(Filled::Elsewhere)) => match self.stored_or_fill(&key, &checksum).await {
+                Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
+                None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
+            },
+            Ok(Err(error)) => Err(error),
+            Err(no_result) => Err(unavailable(name, version, no_result)),
+        }
+    }
+
+    /// What the store has. Where the store fails, upstream may still help.
+    async fn stored_or_fill(&self, key: &StoreKey, checksum: &Sha256) -> Option<StoredObject> {
+        self.stored(key, checksum).await.unwrap_or_else(|error| {
+            self.metrics.store_failures.inc();
+            warn!(%key, %error, "could not be read; upstream is asked instead");
+            None
+        })
+    }
+
+    /// The checksum that the index gives. A version that is not in our copy is absent only when upstream's has it
+    /// neither.
+    async fn checksum(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
+        name: &CrateName,
+        version: &CrateVersion,
+    ) -> Result<Sha256, ServeError> {
+        let index_name = name.index_name();
+        let index_key = StoreKey::index_file(&registry.policy.id, &index_name);
+        let copy = self.copy(registry, &index_name, &index_key).await;
+        if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
+            return Ok(checksum);
+        }
+        let absent = |reason, upstream_status| ServeError::Absent {
+            what: format!("crate {name} {version}"),
+            reason,
+            upstream_status,
+        };
+        let key = StoreKey::krate(&registry.policy.id, name, version);
+        if let Ok(Some(Note::Absent)) = self.ports.coordinator.recall(&key).await {
+            return Err(absent(Reason::RememberedAbsent, None));
+        }
+        let (_, ticket) = self.refresh(registry, &index_name, &index_key, Authority::Upstream);
+        let (copy, reason, status) = match ticket.wait(Instant::now() + self.limits.wait_max).await
+        {
+            Ok(Ok(Refreshed::Current { copy, status, .. })) => {
+                (Some(copy), Reason::NotInIndex, status)
+            }
+            Ok(Ok(Refreshed::Absent { copy, reason, status })) => (copy, reason, status),
+            Ok(Err(failure)) => {
+                return Err(ServeError::Unavailable {
+                    what: format!("crate {name} {version}"),
+                    failure,
+                });
+            }
+            Err(no_result) => return Err(unavailable(name, version, no_result)),
+        };
+        if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
+            return Ok(checksum);
+        }
+        self.tell(&key, None, Note::Absent, registry.policy.absent_ttl).await;
+        Err(absent(reason, status))
+    }
+}
+
+/// Names are exact here, as they are for cargo: `Serde` is not `serde`.
+fn entry(copy: &IndexCopy, name: &CrateName, version: &CrateVersion) -> Option<Sha256> {
+    let entry = copy.file().entry(version.as_str())?;
+    (*entry.name == *name.as_str()).then_some(entry.checksum)
+}
+
+fn stored(object: StoredObject, outcome: Outcome, reason: Reason) -> Answer {
+    Answer { outcome, reason, upstream_status: None, age: None, payload: Payload::Stored(object) }
+}
+
+fn unavailable(
+    name: &CrateName,
+    version: &CrateVersion,
+    no_result: crate::flight::NoResult,
+) -> ServeError {
+    ServeError::Unavailable {
+        what: format!("crate {name} {version}"),
+        failure: late(no_result, false),
+    }
+}

@@ -1,0 +1,414 @@
+//! The bytes of a fill, written once and read by many while they come.
+//!
+//! The beginning of a fill stays in memory; one that outgrows the limit goes to a scratch file, whole. Every reader
+//! has its own position and reads at its own speed. The last byte is held back until the checksum is known to be
+//! right, so no reader ever completes a body that is wrong or cut: it gets an error instead.
+
+use std::fmt;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use crateport_store::{FileReader, ObjectStream, Payload, Scratch, ScratchFile, StoreError};
+use crateport_types::{Reason, Sha256, StoreKey};
+use futures_util::{Stream, stream};
+use tokio::sync::watch;
+
+use crate::Failure;
+
+/// The writer's end. Consumed by [`Spool::commit`] or [`Spool::fail`]; dropped without either, it fails.
+#[derive(Debug)]
+pub(crate) struct Spool {
+    shared: Arc<Shared>,
+    changed: watch::Sender<()>,
+    scratch: Scratch,
+    memory_bytes_max: usize,
+    file: Option<ScratchFile>,
+    ended: bool,
+}
+
+/// A reader's end: all the bytes, from the first.
+#[derive(Clone)]
+pub struct SpoolReader {
+    shared: Arc<Shared>,
+    changed: watch::Receiver<()>,
+}
+
+/// The body will never be whole.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the fill failed: {0}")]
+pub struct SpoolError(pub Failure);
+
+/// A whole body with the right checksum. Only [`Spool::commit`] makes one.
+#[derive(Debug)]
+pub(crate) struct Verified {
+    pub(crate) payload: Payload,
+    pub(crate) checksum: Sha256,
+}
+
+struct Shared {
+    key: StoreKey,
+    size_bytes: Option<u64>,
+    state: Mutex<State>,
+}
+
+struct State {
+    /// What is not in the file. Empty once there is a file.
+    memory: Vec<Bytes>,
+    file: Option<Arc<std::fs::File>>,
+    written_bytes: u64,
+    end: End,
+}
+
+enum End {
+    NotYet,
+    Whole,
+    Failed(SpoolError),
+}
+
+impl Spool {
+    /// An empty spool for `key`, whose size upstream may have told.
+    pub(crate) fn new(
+        key: StoreKey,
+        size_bytes: Option<u64>,
+        scratch: Scratch,
+        memory_bytes_max: usize,
+    ) -> Self {
+        let state = State { memory: Vec::new(), file: None, written_bytes: 0, end: End::NotYet };
+        let shared = Arc::new(Shared { key, size_bytes, state: Mutex::new(state) });
+        Self {
+            shared,
+            changed: watch::Sender::new(()),
+            scratch,
+            memory_bytes_max,
+            file: None,
+            ended: false,
+        }
+    }
+
+    pub(crate) fn reader(&self) -> SpoolReader {
+        SpoolReader { shared: Arc::clone(&self.shared), changed: self.changed.subscribe() }
+    }
+
+    pub(crate) fn written_bytes(&self) -> u64 {
+        self.shared.lock().written_bytes
+    }
+
+    /// Takes the next bytes. Waits for the disk where they go to the disk.
+    pub(crate) async fn write(&mut self, chunk: Bytes) -> Result<(), StoreError> {
+        let written_bytes = self.written_bytes();
+        let total_bytes = written_bytes + chunk.len() as u64;
+        let file = match &self.file {
+            None if total_bytes <= self.memory_bytes_max as u64 => {
+                let mut state = self.shared.lock();
+                state.memory.push(chunk);
+                state.written_bytes = total_bytes;
+                None
+            }
+            None => Some(self.spill(chunk).await?),
+            Some(file) => {
+                self.append(file.file(), written_bytes, vec![chunk]).await?;
+                Some(Arc::clone(file.file()))
+            }
+        };
+        if file.is_some() {
+            let mut state = self.shared.lock();
+            state.file = file;
+            state.memory = Vec::new();
+            state.written_bytes = total_bytes;
+        }
+        self.changed.send_replace(());
+        Ok(())
+    }
+
+    /// Moves everything from memory to a new file.
+    async fn spill(&mut self, chunk: Bytes) -> Result<Arc<std::fs::File>, StoreError> {
+        let failed = |error| StoreError::of("make a scratch file for", &self.shared.key, error);
+        let scratch = self.scratch.clone();
+        let made = tokio::task::spawn_blocking(move || scratch.file()).await;
+        let file = made.map_err(io::Error::other).flatten().map_err(failed)?;
+        let mut chunks = self.shared.lock().memory.clone();
+        chunks.push(chunk);
+        self.append(file.file(), 0, chunks).await?;
+        Ok(Arc::clone(self.file.insert(file).file()))
+    }
+
+    async fn append(
+        &self,
+        file: &Arc<std::fs::File>,
+        at: u64,
+        chunks: Vec<Bytes>,
+    ) -> Result<(), StoreError> {
+        use std::os::unix::fs::FileExt as _;
+        let file = Arc::clone(file);
+        let work = move || {
+            chunks.iter().try_fold(at, |at, chunk| {
+                file.write_all_at(chunk, at)?;
+                io::Result::Ok(at + chunk.len() as u64)
+            })
+        };
+        let written = tokio::task::spawn_blocking(work).await.map_err(io::Error::other).flatten();
+        written
+            .map(drop)
+            .map_err(|error| StoreError::of("write the spool of", &self.shared.key, error))
+    }
+
+    /// Ends the spool as whole: the digest of what was written equals the one that was expected.
+    ///
+    /// When they differ the spool ends as failed, and the failure is returned.
+    pub(crate) fn commit(
+        mut self,
+        computed: Sha256,
+        expected: Sha256,
+    ) -> Result<Verified, Failure> {
+        if computed != expected {
+            let detail = format!(
+                "the checksum of what upstream sent is {computed}, and the index says {expected}"
+            );
+            let failure = Failure::own(Reason::ChecksumMismatch, &detail);
+            self.fail(failure.clone());
+            return Err(failure);
+        }
+        let memory = self.finish(End::Whole);
+        let payload = match self.file.take() {
+            Some(file) => Payload::File(file),
+            None => Payload::Bytes(concatenated(memory)),
+        };
+        Ok(Verified { payload, checksum: expected })
+    }
+
+    /// Ends the spool as failed: readers get the failure instead of an end.
+    pub(crate) fn fail(mut self, failure: Failure) {
+        self.finish(End::Failed(SpoolError(failure)));
+    }
+
+    /// The chunks stay where they are for readers, and are handed to the caller too.
+    fn finish(&mut self, end: End) -> Vec<Bytes> {
+        self.ended = true;
+        let memory = {
+            let mut state = self.shared.lock();
+            state.end = end;
+            state.memory.clone()
+        };
+        self.changed.send_replace(());
+        memory
+    }
+}
+
+impl Drop for Spool {
+    fn drop(&mut self) {
+        if !self.ended {
+            let failure = Failure::own(Reason::UpstreamInvalid, "the fill was given up");
+            self.finish(End::Failed(SpoolError(failure)));
+        }
+    }
+}
+
+fn concatenated(mut chunks: Vec<Bytes>) -> Bytes {
+    match chunks.len() {
+        0 | 1 => chunks.pop().unwrap_or_default(),
+        _ => chunks.concat().into(),
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// How far readers may go: to the end when all is well, else not to the last byte.
+    fn readable_bytes(&self, size_bytes: Option<u64>) -> u64 {
+        let held_back = match size_bytes {
+            Some(size_bytes) => size_bytes.saturating_sub(1).min(self.written_bytes),
+            None => self.written_bytes.saturating_sub(1),
+        };
+        if matches!(self.end, End::Whole) { self.written_bytes } else { held_back }
+    }
+}
+
+/// What a reader finds at its position.
+enum Piece {
+    Memory(Bytes),
+    File(Arc<std::fs::File>, std::ops::Range<u64>),
+    NotYet,
+    End,
+}
+
+impl SpoolReader {
+    /// The size of the whole, if upstream told it or the fill has ended.
+    #[must_use]
+    pub fn size_bytes(&self) -> Option<u64> {
+        let state = self.shared.lock();
+        if matches!(state.end, End::Whole) {
+            Some(state.written_bytes)
+        } else {
+            self.shared.size_bytes
+        }
+    }
+
+    /// All the bytes as they come. Ends when the body is whole and verified, else with an error.
+    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
+        stream::try_unfold(
+            (self, 0_u64, None::<ObjectStream>),
+            async |(mut reader, mut position, mut file)| {
+                loop {
+                    if let Some(pieces) = &mut file {
+                        if let Some(piece) = futures_util::StreamExt::next(pieces).await {
+                            let piece = piece.map_err(|error| SpoolError(error.into()))?;
+                            position += piece.len() as u64;
+                            return Ok(Some((piece, (reader, position, file))));
+                        }
+                        file = None;
+                    }
+                    match reader.piece(position)? {
+                        Piece::Memory(piece) => {
+                            position += piece.len() as u64;
+                            return Ok(Some((piece, (reader, position, None))));
+                        }
+                        Piece::File(open, range) => {
+                            file = Some(
+                                FileReader::new(reader.shared.key.clone(), open, range)
+                                    .into_stream(),
+                            );
+                        }
+                        Piece::End => return Ok(None),
+                        // A writer that is gone has ended the spool, so the next look tells.
+                        Piece::NotYet => drop(reader.changed.changed().await),
+                    }
+                }
+            },
+        )
+    }
+
+    fn piece(&mut self, position: u64) -> Result<Piece, SpoolError> {
+        self.changed.borrow_and_update();
+        let state = self.shared.lock();
+        let readable = state.readable_bytes(self.shared.size_bytes);
+        if position < readable {
+            return Ok(match &state.file {
+                Some(file) => Piece::File(Arc::clone(file), position..readable),
+                None => Piece::Memory(from_memory(&state.memory, position, readable)),
+            });
+        }
+        match &state.end {
+            End::NotYet => Ok(Piece::NotYet),
+            End::Whole => Ok(Piece::End),
+            End::Failed(error) => Err(error.clone()),
+        }
+    }
+}
+
+/// The rest of the chunk at `position`, up to `readable`.
+fn from_memory(chunks: &[Bytes], position: u64, readable: u64) -> Bytes {
+    let mut start = 0_u64;
+    for chunk in chunks {
+        let end = start + chunk.len() as u64;
+        if position < end {
+            // Both lie inside the chunk, whose length is a usize.
+            let from = usize::try_from(position - start).unwrap_or_default();
+            let to = usize::try_from(readable.min(end) - start).unwrap_or_default();
+            return chunk.slice(from..to);
+        }
+        start = end;
+    }
+    Bytes::new()
+}
+
+impl fmt::Debug for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spool").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for SpoolReader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpoolReader").field("key", &self.shared.key).finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::{StreamExt as _, TryStreamExt as _};
+
+    use super::*;
+
+    fn spool(size_bytes: Option<u64>, memory_bytes_max: usize) -> (tempfile::TempDir, Spool) {
+        let directory = tempfile::tempdir().unwrap();
+        let scratch = Scratch::open(directory.path()).unwrap();
+        let key = StoreKey::config(&"crates-io".parse().unwrap());
+        (directory, Spool::new(key, size_bytes, scratch, memory_bytes_max))
+    }
+
+    async fn read(reader: SpoolReader) -> Result<Vec<u8>, SpoolError> {
+        reader.into_stream().map_ok(|piece| piece.to_vec()).try_concat().await
+    }
+
+    fn body() -> Vec<Bytes> {
+        (0..100_u8).map(|n| Bytes::from(vec![n; 1000])).collect()
+    }
+
+    #[tokio::test]
+    async fn readers_at_any_speed_get_every_byte_from_memory_and_from_disk() {
+        for memory_bytes_max in [0, 2500, 1 << 20] {
+            for size_bytes in [None, Some(100_000)] {
+                let (_directory, mut spool) = spool(size_bytes, memory_bytes_max);
+                let early = tokio::spawn(read(spool.reader()));
+                for chunk in body() {
+                    spool.write(chunk).await.unwrap();
+                    tokio::task::yield_now().await;
+                }
+                let middle = spool.reader();
+                let whole = body().concat();
+                let digest = Sha256::of(&whole);
+                let late = spool.reader();
+                let verified = spool.commit(digest, digest).unwrap();
+                assert_eq!(
+                    matches!(verified.payload, Payload::File(_)),
+                    memory_bytes_max < 100_000
+                );
+                assert_eq!(early.await.unwrap().unwrap(), whole);
+                assert_eq!(read(middle).await.unwrap(), whole);
+                assert_eq!(late.size_bytes(), Some(100_000));
+                drop(verified);
+                assert_eq!(read(late).await.unwrap(), whole);
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn the_last_byte_comes_only_with_the_right_checksum() {
+        for size_bytes in [None, Some(3)] {
+            let (_directory, mut spool) = spool(size_bytes, 1 << 20);
+            let mut stream = std::pin::pin!(spool.reader().into_stream());
+            spool.write(Bytes::from("abc")).await.unwrap();
+            assert_eq!(stream.next().await.unwrap().unwrap(), "ab");
+            spool.commit(Sha256::of(b"abc"), Sha256::of(b"abd")).unwrap_err();
+            assert!(stream.next().await.unwrap().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_failed_or_abandoned_fill_is_an_error_for_every_reader() {
+        let (_directory, mut failed) = spool(Some(10), 1 << 20);
+        let reader = failed.reader();
+        failed.write(Bytes::from("ab")).await.unwrap();
+        failed.fail(Failure::own(Reason::UpstreamCut, "cut"));
+        assert_eq!(read(reader).await.unwrap_err().0.reason, Reason::UpstreamCut);
+
+        let (_directory, abandoned) = spool(None, 1 << 20);
+        let reader = abandoned.reader();
+        drop(abandoned);
+        assert!(read(reader).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn an_empty_body_can_be_whole() {
+        let (_directory, spool) = spool(Some(0), 1 << 20);
+        let reader = spool.reader();
+        let digest = Sha256::of(b"");
+        spool.commit(digest, digest).unwrap();
+        assert_eq!(read(reader).await.unwrap(), b"");
+    }
+}

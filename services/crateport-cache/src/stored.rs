@@ -1,0 +1,150 @@
+//! Objects in the store, and whether their bytes can be trusted.
+//!
+//! A store that checks digests itself vouches for its objects. For any other, this process reads an object once and
+//! compares its SHA-256 before the first use, and remembers the version it saw; an object that somebody altered has
+//! another version and is read again.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use crateport_store::{
+    Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Read, StoreError,
+};
+use crateport_types::{Hasher, Sha256, StoreKey};
+use futures_util::StreamExt as _;
+
+use crate::cache::Inner;
+
+/// A whole, verified object in the store, open for reading.
+#[derive(Debug)]
+pub struct StoredObject {
+    store: Arc<dyn ObjectStore>,
+    key: StoreKey,
+    object: Object,
+    checksum: Sha256,
+}
+
+/// The objects whose digest this process has computed or written itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Trusted(moka::future::Cache<StoreKey, (ObjectVersion, Sha256)>);
+
+/// Small pieces let other work in between when large objects are hashed.
+const HASHES_AT_ONCE_MAX: usize = 4;
+
+static HASHING: tokio::sync::Semaphore = tokio::sync::Semaphore::const_new(HASHES_AT_ONCE_MAX);
+
+impl StoredObject {
+    /// Its length.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.object.meta.size_bytes
+    }
+
+    /// Its digest.
+    #[must_use]
+    pub fn checksum(&self) -> Sha256 {
+        self.checksum
+    }
+
+    /// When it was kept.
+    #[must_use]
+    pub fn modified(&self) -> SystemTime {
+        self.object.meta.modified
+    }
+
+    /// All bytes.
+    #[must_use]
+    pub fn read(self) -> ObjectStream {
+        self.object.body
+    }
+
+    /// A part of the bytes.
+    ///
+    /// # Errors
+    ///
+    /// When the store fails, or the object was replaced in this moment.
+    pub async fn read_part(self, range: Range<u64>) -> Result<ObjectStream, StoreError> {
+        match self.store.get(&self.key, Read::part(range)).await? {
+            Some(part) if part.meta.version == self.object.meta.version => Ok(part.body),
+            _ => Err(StoreError::Cut { key: self.key }),
+        }
+    }
+}
+
+impl Trusted {
+    pub(crate) fn new(objects_max: u64) -> Self {
+        Self(moka::future::Cache::new(objects_max))
+    }
+
+    /// Remembers an object that was verified as it was written.
+    pub(crate) async fn insert(&self, key: StoreKey, meta: &ObjectMeta, checksum: Sha256) {
+        self.0.insert(key, (meta.version, checksum)).await;
+    }
+
+    /// The digest of the object at `key` in the state that `meta` describes.
+    async fn digest(
+        &self,
+        store: &dyn ObjectStore,
+        key: &StoreKey,
+        meta: &ObjectMeta,
+    ) -> Result<Option<Sha256>, StoreError> {
+        if let Some((version, digest)) = self.0.get(key).await {
+            if version == meta.version {
+                return Ok(Some(digest));
+            }
+            self.0.invalidate(key).await;
+        }
+        let computed = self.0.try_get_with_by_ref(key, Box::pin(hash(store, key))).await;
+        let (version, digest) = computed.map_err(|error| StoreError::clone(&error))?;
+        Ok((version == meta.version).then_some(digest))
+    }
+}
+
+async fn hash(
+    store: &dyn ObjectStore,
+    key: &StoreKey,
+) -> Result<(ObjectVersion, Sha256), StoreError> {
+    let _turn = HASHING.acquire().await;
+    let Some(mut object) = store.get(key, Read::whole()).await? else {
+        return Err(StoreError::Cut { key: key.clone() });
+    };
+    let mut hasher = Hasher::default();
+    while let Some(piece) = object.body.next().await {
+        hasher.update(&piece?);
+        tokio::task::yield_now().await;
+    }
+    Ok((object.meta.version, hasher.finish()))
+}
+
+impl Inner {
+    /// The object at `key`, if it is there with the digest that it must have. A damaged one is dropped.
+    pub(crate) async fn stored(
+        &self,
+        key: &StoreKey,
+        expected: &Sha256,
+    ) -> Result<Option<StoredObject>, StoreError> {
+        let store = &self.ports.store;
+        let Some(object) = store.get(key, Read::whole()).await? else { return Ok(None) };
+        let digest = match object.meta.checksum {
+            Some(vouched) => Some(vouched),
+            None => self.trusted.digest(&**store, key, &object.meta).await?,
+        };
+        match digest {
+            Some(digest) if digest == *expected => {
+                let (store, key, checksum) = (Arc::clone(store), key.clone(), *expected);
+                Ok(Some(StoredObject { store, key, object, checksum }))
+            }
+            Some(digest) => {
+                self.drop_damaged(
+                    key,
+                    &format!("its checksum is {digest}, and must be {expected}"),
+                )
+                .await;
+                Ok(None)
+            }
+            // Replaced while it was read: what is there now was not looked at.
+            None => Ok(None),
+        }
+    }
+}
