@@ -248,6 +248,18 @@ impl SpoolReader {
         }
     }
 
+    /// Waits until the fill has ended, well or not.
+    pub async fn ended(&mut self) {
+        loop {
+            self.changed.borrow_and_update();
+            if !matches!(self.shared.lock().end, End::NotYet) {
+                return;
+            }
+            // A writer that is gone has ended the spool, so the next look tells.
+            drop(self.changed.changed().await);
+        }
+    }
+
     /// All the bytes as they come. Ends when the body is whole and verified, else with an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
         stream::try_unfold(

@@ -1,1 +1,25 @@
 //! Listeners, routes and the status table.
+//!
+//! [`App`] is the service behind the main listener, [`ops_router`] the one behind the ops listener, and [`listen`]
+//! everything between a socket and either of them.
+
+mod app;
+mod base;
+mod body;
+mod client_lines;
+mod encoding;
+mod inventory;
+pub mod listen;
+mod metrics;
+mod ops;
+mod page;
+mod record;
+mod respond;
+mod route;
+mod status;
+
+pub use app::{App, AppConfig};
+pub use base::BasePolicy;
+pub use body::Body;
+pub use client_lines::{Scheme, cargo_lines, local_base};
+pub use ops::{OpsConfig, Readiness, ops_router};

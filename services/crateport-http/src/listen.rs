@@ -36,6 +36,7 @@ pub use body::{RequestBody, RequestBodyError, ResponseBody};
 pub use certificate::{CertificateError, CertificateHandle, CertificateState};
 pub use limits::Limits;
 pub use server::{Drained, Server};
+pub use service::HttpService;
 pub use stats::{ListenSnapshot, ListenStats};
 
 /// How the connection of a request came about. Every request carries one in its extensions.

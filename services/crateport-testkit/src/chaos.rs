@@ -59,7 +59,12 @@ impl ChaosProxy {
     pub async fn in_front_of(target: SocketAddr) -> Self {
         let runtime = OwnRuntime::start("chaos-proxy");
         let mode = watch::Sender::new(Mode::Pass);
-        let shared = Arc::new(Shared { target, mode, connections: AtomicUsize::new(0), live: AtomicUsize::new(0) });
+        let shared = Arc::new(Shared {
+            target,
+            mode,
+            connections: AtomicUsize::new(0),
+            live: AtomicUsize::new(0),
+        });
         let serving = shared.clone();
         let port = Port::open(&runtime, move |stream| serve(stream, serving.clone()));
         Self { port, shared, runtime }
@@ -173,7 +178,8 @@ impl Pump {
             };
             if length == 0 {
                 // A mode that forwards nothing does not forward the end either.
-                let moving = |mode: &Mode| !matches!(mode, Mode::Stall | Mode::Refuse | Mode::Reset);
+                let moving =
+                    |mode: &Mode| !matches!(mode, Mode::Stall | Mode::Refuse | Mode::Reset);
                 let _ = self.mode.wait_for(moving).await;
                 return to.shutdown().await;
             }
@@ -210,18 +216,21 @@ impl Pump {
             Mode::Pass => Step::Forward(length, Duration::ZERO),
             Mode::Stall | Mode::Refuse | Mode::Reset => Step::AwaitChange,
             Mode::CutAfter(limit) if self.direction == Direction::FromServer => {
-                let left = usize::try_from(limit.saturating_sub(self.forwarded_bytes)).unwrap_or(usize::MAX);
+                let left = usize::try_from(limit.saturating_sub(self.forwarded_bytes))
+                    .unwrap_or(usize::MAX);
                 Step::Forward(length.min(left), Duration::ZERO)
             }
             Mode::CutAfter(_) => Step::Forward(length, Duration::ZERO),
             Mode::Throttle(bytes_per_second) => {
                 let rate = bytes_per_second.max(1);
-                let tick = usize::try_from((rate / THROTTLE_TICKS_PER_SECOND).max(1)).unwrap_or(usize::MAX);
+                let tick = usize::try_from((rate / THROTTLE_TICKS_PER_SECOND).max(1))
+                    .unwrap_or(usize::MAX);
                 let length = length.min(tick);
                 Step::Forward(length, Duration::from_secs_f64(length as f64 / rate as f64))
             }
             Mode::Delay(_) => {
-                let left = delayed_until.map(|moment| moment.saturating_duration_since(Instant::now()));
+                let left =
+                    delayed_until.map(|moment| moment.saturating_duration_since(Instant::now()));
                 match left.filter(|left| !left.is_zero()) {
                     Some(left) => Step::Forward(0, left),
                     None => Step::Forward(length, Duration::ZERO),
@@ -239,7 +248,9 @@ impl Pump {
 
     fn check_cut(&self) -> io::Result<()> {
         match *self.mode.borrow() {
-            Mode::CutAfter(limit) if self.direction == Direction::FromServer && self.forwarded_bytes >= limit => {
+            Mode::CutAfter(limit)
+                if self.direction == Direction::FromServer && self.forwarded_bytes >= limit =>
+            {
                 Err(io::ErrorKind::ConnectionAborted.into())
             }
             _ => Ok(()),

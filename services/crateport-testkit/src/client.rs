@@ -122,7 +122,8 @@ impl Outgoing {
     /// Sends it and reads the whole answer.
     pub async fn try_send(self) -> Result<Answer, reqwest::Error> {
         let response = self.request().timeout(DEADLINE).send().await?;
-        let (status, version, headers) = (response.status().as_u16(), response.version(), response.headers().clone());
+        let (status, version, headers) =
+            (response.status().as_u16(), response.version(), response.headers().clone());
         Ok(Answer { status, version, headers, body: response.bytes().await? })
     }
 
@@ -169,7 +170,9 @@ impl Streaming {
     pub async fn first_byte(&mut self) -> Result<u8, reqwest::Error> {
         while self.early.is_empty() {
             let chunk = self.next().await?;
-            self.early.extend_from_slice(&chunk.unwrap_or_else(|| panic!("{}: empty body", self.response.url())));
+            self.early.extend_from_slice(
+                &chunk.unwrap_or_else(|| panic!("{}: empty body", self.response.url())),
+            );
         }
         Ok(self.early[0])
     }

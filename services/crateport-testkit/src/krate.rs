@@ -100,7 +100,8 @@ impl Krate {
 
     /// A feature and what it turns on. `dep:` and `?/` put it into `features2`, as on crates.io.
     pub fn feature(mut self, name: &str, turns_on: &[&str]) -> Self {
-        self.features.insert(name.to_owned(), turns_on.iter().map(|&item| item.to_owned()).collect());
+        self.features
+            .insert(name.to_owned(), turns_on.iter().map(|&item| item.to_owned()).collect());
         self
     }
 
@@ -192,9 +193,13 @@ mod tests {
     fn a_payload_gives_the_archive_about_its_size() {
         for wanted in [KIB, 100 * KIB, 3 * MIB] {
             let size = krate("a", "1.0.0").payload(wanted).build().bytes.len();
-            assert!(size >= wanted && size < wanted + wanted / 100 + 2 * KIB, "{size} for {wanted}");
+            assert!(
+                size >= wanted && size < wanted + wanted / 100 + 2 * KIB,
+                "{size} for {wanted}"
+            );
         }
-        let (one, other) = (krate("a", "1.0.0").payload(KIB).build(), krate("a", "1.0.1").payload(KIB).build());
+        let (one, other) =
+            (krate("a", "1.0.0").payload(KIB).build(), krate("a", "1.0.1").payload(KIB).build());
         assert_ne!(one.cksum, other.cksum);
     }
 }

@@ -26,7 +26,7 @@
 //!
 //! upstream.fault(On::All, Fault::Hang, Times::Always);
 //! cargo.fresh_home().run(&["fetch", "--locked"]).await.succeeds();
-//! crateport.kill9().await;
+//! crateport.kill9();
 //! # }
 //! ```
 //!
@@ -43,7 +43,6 @@
 //! ```
 
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
     clippy::indexing_slicing,
@@ -60,11 +59,13 @@ pub mod upstream;
 
 mod own_runtime;
 mod port;
+mod program;
 
-pub use self::cargo::{Cargo, CargoRun};
+pub use self::cargo::Cargo;
 pub use self::chaos::{ChaosProxy, Mode};
 pub use self::client::{Client, Ending, RawRequest};
 pub use self::krate::{Dependency, KIB, Kind, MIB, Published, krate};
 pub use self::process::{Crateport, CrateportOptions};
+pub use self::program::ProgramRun;
 pub use self::tls::TestCa;
 pub use self::upstream::{Fault, Framing, Gate, On, ScriptedUpstream, Times, Validators};

@@ -15,7 +15,8 @@ pub(crate) struct OwnRuntime(Option<Runtime>);
 impl OwnRuntime {
     #[track_caller]
     pub(crate) fn start(name: &str) -> Self {
-        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
+        let runtime =
+            Builder::new_multi_thread().worker_threads(1).thread_name(name).enable_all().build();
         Self(Some(runtime.expect("a runtime of one thread")))
     }
 
@@ -25,7 +26,10 @@ impl OwnRuntime {
 
     /// Runs a future over there and blocks this thread until it has ended.
     #[track_caller]
-    pub(crate) fn block<T: Send + 'static>(&self, future: impl Future<Output = T> + Send + 'static) -> T {
+    pub(crate) fn block<T: Send + 'static>(
+        &self,
+        future: impl Future<Output = T> + Send + 'static,
+    ) -> T {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.handle().spawn(async move {
             // Nobody listens any more once the deadline has passed.
@@ -40,7 +44,8 @@ impl OwnRuntime {
         deadline: Duration,
         future: impl Future<Output = T> + Send + 'static,
     ) -> Option<T> {
-        let task = self.handle().spawn(async move { tokio::time::timeout(deadline, future).await.ok() });
+        let task =
+            self.handle().spawn(async move { tokio::time::timeout(deadline, future).await.ok() });
         task.await.expect("the kit's own task neither panics nor is cancelled")
     }
 }

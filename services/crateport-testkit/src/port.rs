@@ -2,9 +2,11 @@
 //! not listen: connections are refused by the kernel and no other test can take the number.
 
 use std::future::Future;
+use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::{mpsc, oneshot};
@@ -14,6 +16,8 @@ use crate::own_runtime::OwnRuntime;
 
 /// Connections that wait in the kernel for `accept`.
 const BACKLOG: u32 = 1024;
+/// Between two tries to bind a port that is still held.
+const BIND_POLL: Duration = Duration::from_millis(1);
 /// Orders are rare and each is waited for.
 const ORDERS_MAX: usize = 8;
 
@@ -45,7 +49,8 @@ impl Port {
     {
         let serve: Serve = Arc::new(move |stream| Box::pin(serve(stream)));
         let _inside = runtime.handle().enter();
-        let socket = bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)));
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let socket = bind(any).expect("a free port on 127.0.0.1");
         let listener = socket.listen(BACKLOG).expect("a bound socket listens");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Mutex::new(Some(listen(runtime, listener, serve.clone())));
@@ -66,7 +71,7 @@ impl Port {
                 let reserved = runtime.block(async move {
                     let _ = orders.send(Order::Close).await;
                     let _ = accepting.await;
-                    bind(address)
+                    bind_again(address).await
                 });
                 State::Closed { reserved }
             }
@@ -105,11 +110,25 @@ impl Port {
 }
 
 /// `SO_REUSEADDR` lets the number be taken again while old connections linger in `TIME_WAIT`.
-fn bind(address: SocketAddr) -> TcpSocket {
-    let socket = TcpSocket::new_v4().expect("a socket");
-    socket.set_reuseaddr(true).expect("SO_REUSEADDR on a fresh socket");
-    socket.bind(address).expect("a free port on 127.0.0.1");
-    socket
+fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
+    let socket = TcpSocket::new_v4()?;
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
+}
+
+/// Binds the number of a listener that was just dropped. A child process that another test is starting holds a copy of
+/// that listener until its `exec`, so it may go on listening for a moment; once the number is bound again, it does not.
+async fn bind_again(address: SocketAddr) -> TcpSocket {
+    loop {
+        match bind(address) {
+            Ok(socket) => return socket,
+            Err(error) if error.kind() == ErrorKind::AddrInUse => {
+                tokio::time::sleep(BIND_POLL).await;
+            }
+            Err(error) => panic!("binding {address} again: {error}"),
+        }
+    }
 }
 
 fn listen(runtime: &OwnRuntime, listener: TcpListener, serve: Serve) -> State {
@@ -143,8 +162,6 @@ async fn accept(listener: TcpListener, serve: Serve, mut inbox: mpsc::Receiver<O
 
 #[cfg(test)]
 mod tests {
-    use std::io::ErrorKind;
-
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
     use super::*;

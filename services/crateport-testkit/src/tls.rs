@@ -59,13 +59,15 @@ impl TestCa {
         let certificate = self.issue();
         let chain = CertificateDer::pem_slice_iter(certificate.chain_pem.as_bytes());
         let chain = chain.collect::<Result<Vec<_>, _>>().expect("our own PEM");
-        let key = PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).expect("our own PEM");
-        let mut config = ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("the provider knows TLS 1.2 and 1.3")
-            .with_no_client_auth()
-            .with_single_cert(chain, key)
-            .expect("the key fits the certificate");
+        let key =
+            PrivateKeyDer::from_pem_slice(certificate.key_pem.as_bytes()).expect("our own PEM");
+        let mut config =
+            ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
+                .with_safe_default_protocol_versions()
+                .expect("the provider knows TLS 1.2 and 1.3")
+                .with_no_client_auth()
+                .with_single_cert(chain, key)
+                .expect("the key fits the certificate");
         config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         Arc::new(config)
     }

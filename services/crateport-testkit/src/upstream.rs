@@ -22,15 +22,15 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
+use self::answer::Origins;
 pub use self::builder::{Settings, UpstreamBuilder};
 pub use self::condition::Validators;
 pub use self::delivery::Framing;
+use self::fault::Rules;
 pub use self::fault::{Fault, On, Times};
 pub use self::gate::Gate;
-pub use self::journal::SeenRequest;
-use self::answer::Origins;
-use self::fault::Rules;
 use self::journal::Journal;
+pub use self::journal::SeenRequest;
 use self::registry::Registry;
 use crate::krate::Published;
 use crate::own_runtime::OwnRuntime;
@@ -263,7 +263,9 @@ impl ScriptedUpstream {
     /// The latest request for a path; the test fails if there is none.
     #[track_caller]
     pub fn last_request(&self, path: &str) -> SeenRequest {
-        self.requests_for(path).pop().unwrap_or_else(|| panic!("no request for {path}; saw {:#?}", self.paths()))
+        self.requests_for(path)
+            .pop()
+            .unwrap_or_else(|| panic!("no request for {path}; saw {:#?}", self.paths()))
     }
 
     /// The time between each two requests for a path that follow each other.
@@ -290,15 +292,22 @@ impl ScriptedUpstream {
     /// Waits until a path has been asked for `count` times; fails the test after 20 s.
     pub async fn wait_for_hits(&self, path: &str, count: usize) {
         let (shared, wanted) = (self.shared.clone(), path.to_owned());
-        let arrived = async move { shared.journal.reached(|seen| seen.path == wanted, count).await };
+        let arrived =
+            async move { shared.journal.reached(|seen| seen.path == wanted, count).await };
         if self.runtime.within(WAIT_DEADLINE, arrived).await.is_none() {
             let paths = self.paths();
-            panic!("waited {WAIT_DEADLINE:?} for {count} requests for {path}, saw {}: {paths:#?}", self.hits(path));
+            panic!(
+                "waited {WAIT_DEADLINE:?} for {count} requests for {path}, saw {}: {paths:#?}",
+                self.hits(path)
+            );
         }
     }
 
     fn paths(&self) -> Vec<String> {
-        self.requests().into_iter().map(|seen| format!("{} {} -> {:?}", seen.method, seen.path, seen.status)).collect()
+        self.requests()
+            .into_iter()
+            .map(|seen| format!("{} {} -> {:?}", seen.method, seen.path, seen.status))
+            .collect()
     }
 }
 

@@ -24,6 +24,12 @@ pub enum InvalidBaseUrl {
 }
 
 impl BaseUrl {
+    /// A base from parts that were checked already: a scheme, an authority, and a path without a slash at its end.
+    #[must_use]
+    pub fn from_parts(scheme: &str, authority: &str, path: &str) -> Self {
+        Self(format!("{scheme}://{authority}{path}").into())
+    }
+
     /// The text, without a slash at its end.
     #[must_use]
     pub fn as_str(&self) -> &str {

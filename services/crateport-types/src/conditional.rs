@@ -25,6 +25,8 @@ pub struct Validators {
     pub last_modified: Option<Box<str>>,
 }
 
+const GZIP_SUFFIX: &str = "-gzip";
+
 impl ETag {
     /// The tag of a body with this digest.
     #[must_use]
@@ -36,6 +38,12 @@ impl ETag {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The tag of the same body in gzip form: another representation, so another strong tag.
+    #[must_use]
+    pub fn gzip(&self) -> Self {
+        Self(format!("\"{}{GZIP_SUFFIX}\"", self.opaque()).into())
     }
 
     fn opaque(&self) -> &str {
@@ -59,14 +67,16 @@ impl<'a> IfNoneMatch<'a> {
     /// Whether the client already has the representation with this tag, so that 304 is the answer.
     ///
     /// The comparison is weak, as section 13.1.2 demands: `W/"x"` matches `"x"`. Tags without quotes are
-    /// accepted too, because clients and proxies in the field send them.
+    /// accepted too, because clients and proxies in the field send them. The tags of a body and of its gzip form
+    /// match each other: whoever has one of them has the content.
     #[must_use]
     pub fn matches(&self, tag: &ETag) -> bool {
         let value = self.0.trim();
         if value == "*" {
             return true;
         }
-        Candidates(value).any(|candidate| candidate == tag.opaque())
+        let content = |opaque| str::strip_suffix(opaque, GZIP_SUFFIX).unwrap_or(opaque);
+        Candidates(value).any(|candidate| content(candidate) == content(tag.opaque()))
     }
 }
 
@@ -117,6 +127,7 @@ mod tests {
             ("*".to_owned(), true),
             (" * ".to_owned(), true),
             (bare.to_owned(), true),
+            (tag.gzip().to_string(), true),
             ("\"x\"".to_owned(), false),
             (format!("\"x{bare}\""), false),
             ("\"unclosed".to_owned(), false),

@@ -29,6 +29,6 @@ pub use krate::{
 };
 pub use outcome::{DeliveryKind, Outcome, Reason};
 pub use range::{ByteRange, RangeRequest};
-pub use registry::{InvalidRegistryId, RegistryId};
+pub use registry::{CRATES_IO, InvalidRegistryId, RegistryId};
 pub use resource::{CacheClass, Resource, ResourceKind};
 pub use secret::{RedactedUrl, Secret};

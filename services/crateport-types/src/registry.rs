@@ -19,6 +19,9 @@ pub enum InvalidRegistryId {
     Reserved(String),
 }
 
+/// The id of crates.io, which cargo can be told to replace.
+pub const CRATES_IO: &str = "crates-io";
+
 const ID_LENGTH_MAX: usize = 32;
 const RESERVED: [&str; 6] = ["rustup", "dist", "api", "v1", "metrics", "as-of"];
 

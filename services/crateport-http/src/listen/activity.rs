@@ -81,7 +81,9 @@ impl Activity {
 
     /// Bytes came from the peer. Between two requests they are the start of the next head.
     pub(crate) fn note_read(&self) {
-        if self.in_flight.load(Ordering::Relaxed) == 0 && self.head_since_ms.load(Ordering::Relaxed) == NO_HEAD {
+        if self.in_flight.load(Ordering::Relaxed) == 0
+            && self.head_since_ms.load(Ordering::Relaxed) == NO_HEAD
+        {
             self.head_since_ms.store(self.now_ms(), Ordering::Relaxed);
         }
     }
@@ -132,8 +134,10 @@ impl Activity {
 
     /// Waits until the server wants at least `phase`.
     pub(crate) async fn ordered(&self, phase: Phase) {
-        std::future::poll_fn(|context| if self.poll_phase(context) >= phase { Poll::Ready(()) } else { Poll::Pending })
-            .await;
+        std::future::poll_fn(|context| {
+            if self.poll_phase(context) >= phase { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     fn now_ms(&self) -> u64 {

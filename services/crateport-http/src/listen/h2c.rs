@@ -12,12 +12,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use bytes::Bytes;
 use http::header::{
-    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    CONNECTION, CONTENT_LENGTH, EXPECT, HOST, HeaderName, PROXY_AUTHENTICATE, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
 };
 use http::uri::Authority;
 use http::{HeaderMap, HeaderValue, Method, Request, Version};
 
-pub(crate) use preface::read as read_preface;
+pub(crate) use preface::{PREFACE, read as read_preface};
 
 /// The HEADERS frame, with its CONTINUATION frames, that brings the upgraded request to the HTTP/2 side.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,7 +33,10 @@ const SETTING_BYTES: usize = 6;
 
 /// The request as stream 1, if it may and does ask for h2c; `None` means: answer it over HTTP/1.1, which is always
 /// allowed. Whether its body is empty the caller has seen; here its headers must say so, too.
-pub(crate) fn first_request<B>(request: &Request<B>, header_bytes_max: u32) -> Option<FirstRequest> {
+pub(crate) fn first_request<B>(
+    request: &Request<B>,
+    header_bytes_max: u32,
+) -> Option<FirstRequest> {
     let headers = request.headers();
     let asks = request.version() == Version::HTTP_11
         && request.method() != Method::CONNECT
@@ -106,7 +110,10 @@ fn is_hop_by_hop(name: &HeaderName) -> bool {
 /// Whether a comma-separated list header names `token`.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     let names = |value: &HeaderValue| {
-        value.as_bytes().split(|byte| *byte == b',').any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
+        value
+            .as_bytes()
+            .split(|byte| *byte == b',')
+            .any(|item| item.trim_ascii().eq_ignore_ascii_case(token.as_bytes()))
     };
     headers.get_all(name).iter().any(names)
 }
@@ -141,11 +148,20 @@ mod tests {
 
     #[test]
     fn an_upgrade_is_taken_only_from_a_proper_request_without_a_body() {
-        let table: &[(&str, &[(&str, &str)], bool)] = &[
+        type Row = (&'static str, &'static [(&'static str, &'static str)], bool);
+        let table: &[Row] = &[
             ("as cargo asks", &[], true),
-            ("case and spaces", &[("connection", "upgrade ,http2-settings"), ("upgrade", "H2C")], true),
+            (
+                "case and spaces",
+                &[("connection", "upgrade ,http2-settings"), ("upgrade", "H2C")],
+                true,
+            ),
             ("one of several protocols", &[("upgrade", "websocket, h2c")], true),
-            ("connection in two lines", &[("connection", "Upgrade"), ("connection", "and HTTP2-Settings")], true),
+            (
+                "connection in two lines",
+                &[("connection", "Upgrade"), ("connection", "and HTTP2-Settings")],
+                true,
+            ),
             ("empty body", &[("content-length", "0")], true),
             ("another protocol", &[("upgrade", "websocket")], false),
             ("h2 is for TLS", &[("upgrade", "h2")], false),
@@ -163,7 +179,11 @@ mod tests {
             ("a host with a user", &[("host", "user@host")], false),
         ];
         for (name, changes, expected) in table {
-            assert_eq!(first_request(&ask(changes), HEADER_BYTES_MAX).is_some(), *expected, "{name}");
+            assert_eq!(
+                first_request(&ask(changes), HEADER_BYTES_MAX).is_some(),
+                *expected,
+                "{name}"
+            );
         }
     }
 
@@ -189,10 +209,24 @@ mod tests {
         ]);
         let frames = first_request(&request, HEADER_BYTES_MAX).unwrap();
         let text = String::from_utf8_lossy(&frames.0);
-        for kept in [":method\u{3}GET", ":authority\u{e}127.0.0.1:8080", "/serde?x=1", "cargo/1.95.0", "text/plain"] {
+        for kept in [
+            ":method\u{3}GET",
+            ":authority\u{e}127.0.0.1:8080",
+            "/serde?x=1",
+            "cargo/1.95.0",
+            "text/plain",
+        ] {
             assert!(text.contains(kept), "{kept}");
         }
-        for dropped in ["connection", "upgrade", "http2-settings", "host", "te\u{8}", "keep-alive", "x-private"] {
+        for dropped in [
+            "connection",
+            "upgrade",
+            "http2-settings",
+            "host",
+            "te\u{8}",
+            "keep-alive",
+            "x-private",
+        ] {
             assert!(!text.contains(dropped), "{dropped}");
         }
     }

@@ -33,7 +33,11 @@ pub(crate) struct Entry {
 pub(crate) struct CutOnDrop(pub(crate) Arc<Roster>);
 
 impl Roster {
-    pub(crate) fn enter(self: &Arc<Self>, activity: &Arc<Activity>, stats: &Arc<ListenStats>) -> Entry {
+    pub(crate) fn enter(
+        self: &Arc<Self>,
+        activity: &Arc<Activity>,
+        stats: &Arc<ListenStats>,
+    ) -> Entry {
         let mut open = self.lock();
         open.last_id += 1;
         let id = open.last_id;

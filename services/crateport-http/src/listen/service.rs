@@ -21,17 +21,39 @@ use super::body::{RequestBody, ResponseBody};
 use super::h2c::{self, FirstRequest};
 
 /// What a service must be to stand behind a listener. An axum `Router` is one.
-pub trait HttpService<B>:
-    tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send> + Clone + Send + 'static
+pub trait HttpService:
+    tower::Service<
+        Request<RequestBody>,
+        Response = Response<<Self as HttpService>::Body>,
+        Error = Infallible,
+        Future: Send,
+    > + Clone
+    + Send
+    + 'static
 {
+    /// The body of its responses; its default is the empty body.
+    type Body: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Default
+        + Send
+        + 'static;
 }
 
-impl<S, B> HttpService<B> for S where
-    S: tower::Service<Request<RequestBody>, Response = Response<B>, Error = Infallible, Future: Send>
-        + Clone
+impl<S, B> HttpService for S
+where
+    S: tower::Service<
+            Request<RequestBody>,
+            Response = Response<B>,
+            Error = Infallible,
+            Future: Send,
+        > + Clone
         + Send
-        + 'static
+        + 'static,
+    B: Body<Data: Send, Error: Into<Box<dyn std::error::Error + Send + Sync>>>
+        + Default
+        + Send
+        + 'static,
 {
+    type Body = B;
 }
 
 /// The service as one connection sees it.
@@ -65,9 +87,9 @@ pub(crate) struct AcceptedUpgrade {
 
 pin_project! {
     #[project = CallProjection]
-    pub(crate) enum Call<S, B>
+    pub(crate) enum Call<S>
     where
-        S: tower::Service<Request<RequestBody>>,
+        S: HttpService,
     {
         Serve {
             #[pin]
@@ -75,19 +97,15 @@ pin_project! {
             in_flight: Option<InFlight>,
         },
         Switch {
-            response: Option<Response<ResponseBody<B>>>,
+            response: Option<Response<ResponseBody<S::Body>>>,
         },
     }
 }
 
-impl<S, B> hyper::service::Service<Request<Incoming>> for Adapter<S>
-where
-    S: HttpService<B>,
-    B: Body + Default,
-{
-    type Response = Response<ResponseBody<B>>;
+impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Adapter<S> {
+    type Response = Response<ResponseBody<S::Body>>;
     type Error = Infallible;
-    type Future = Call<S, B>;
+    type Future = Call<S>;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
         let in_flight = self.activity.begin_request();
@@ -96,7 +114,10 @@ where
         }
         request.extensions_mut().insert(self.info);
         let request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout));
-        Call::Serve { response: Oneshot::new(self.service.clone(), request), in_flight: Some(in_flight) }
+        Call::Serve {
+            response: Oneshot::new(self.service.clone(), request),
+            in_flight: Some(in_flight),
+        }
     }
 }
 
@@ -107,9 +128,12 @@ impl<S> Adapter<S> {
         if self.activity.phase() != Phase::Serving || !request.body().is_end_stream() {
             return false;
         }
-        let Some(first_request) = h2c::first_request(request, *header_bytes_max) else { return false };
+        let Some(first_request) = h2c::first_request(request, *header_bytes_max) else {
+            return false;
+        };
         let transport = hyper::upgrade::on(request);
-        *slot.lock().unwrap_or_else(PoisonError::into_inner) = Some(AcceptedUpgrade { transport, first_request });
+        *slot.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some(AcceptedUpgrade { transport, first_request });
         true
     }
 }
@@ -122,11 +146,8 @@ fn switching_protocols<B: Default>() -> Response<ResponseBody<B>> {
     response
 }
 
-impl<S, B> Future for Call<S, B>
-where
-    S: HttpService<B>,
-{
-    type Output = Result<Response<ResponseBody<B>>, Infallible>;
+impl<S: HttpService> Future for Call<S> {
+    type Output = Result<Response<ResponseBody<S::Body>>, Infallible>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {

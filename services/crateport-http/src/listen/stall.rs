@@ -166,7 +166,13 @@ mod tests {
             }
             Poll::Pending
         });
-        Stream { work, timer: StallTimer::new(TIMEOUT), body_begun: false, stats: Arc::clone(&stats) }.await;
+        Stream {
+            work,
+            timer: StallTimer::new(TIMEOUT),
+            body_begun: false,
+            stats: Arc::clone(&stats),
+        }
+        .await;
         stats.snapshot().stalled_streams == 1
     }
 
@@ -177,6 +183,9 @@ mod tests {
         assert!(!is_stalled(&[Moved, Waiting, Waiting, Waiting]).await, "a slow source");
         assert!(!is_stalled(&[Moved, Moved, Moved, Moved]).await, "a slow peer");
         assert!(is_stalled(&[Moved, Untouched, Untouched, Untouched]).await, "a peer that stopped");
-        assert!(is_stalled(&[Waiting, Moved, Untouched, Untouched]).await, "a peer that stopped later");
+        assert!(
+            is_stalled(&[Waiting, Moved, Untouched, Untouched]).await,
+            "a peer that stopped later"
+        );
     }
 }

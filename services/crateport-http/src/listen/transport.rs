@@ -42,7 +42,12 @@ pub(crate) struct WriteStalled(Duration);
 
 impl Transport {
     pub(crate) fn new(socket: Socket, body_timeout: Duration, activity: Arc<Activity>) -> Self {
-        Self { socket, read_ahead: Bytes::new(), write_stall: StallTimer::new(body_timeout), activity }
+        Self {
+            socket,
+            read_ahead: Bytes::new(),
+            write_stall: StallTimer::new(body_timeout),
+            activity,
+        }
     }
 
     /// Gives `bytes` to the next reads, before anything else.
@@ -52,15 +57,19 @@ impl Transport {
     }
 
     /// Passes the outcome of a write on, unless the write has been pending for too long.
-    fn judge_write<T>(&mut self, context: &mut Context<'_>, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+    fn judge_write<T>(
+        &mut self,
+        context: &mut Context<'_>,
+        written: Poll<io::Result<T>>,
+    ) -> Poll<io::Result<T>> {
         match written {
             Poll::Ready(outcome) => {
                 self.write_stall.moved();
                 Poll::Ready(outcome)
             }
-            Poll::Pending if self.write_stall.poll_waiting(context).is_ready() => {
-                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, WriteStalled(self.write_stall.timeout()))))
-            }
+            Poll::Pending if self.write_stall.poll_waiting(context).is_ready() => Poll::Ready(Err(
+                io::Error::new(io::ErrorKind::TimedOut, WriteStalled(self.write_stall.timeout())),
+            )),
             Poll::Pending => Poll::Pending,
         }
     }
@@ -74,7 +83,8 @@ impl AsyncRead for Transport {
     ) -> Poll<io::Result<()>> {
         let transport = self.get_mut();
         if !transport.read_ahead.is_empty() {
-            let bytes = transport.read_ahead.split_to(transport.read_ahead.len().min(buffer.remaining()));
+            let bytes =
+                transport.read_ahead.split_to(transport.read_ahead.len().min(buffer.remaining()));
             buffer.put_slice(bytes.chunk());
             return Poll::Ready(Ok(()));
         }
@@ -91,7 +101,11 @@ impl AsyncRead for Transport {
 }
 
 impl AsyncWrite for Transport {
-    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
         let transport = self.get_mut();
         let written = match &mut transport.socket {
             Socket::Plain(stream) => Pin::new(stream).poll_write(context, bytes),

@@ -138,7 +138,12 @@ mod tests {
     }
 
     fn seen(in_flight: u32, idle_since: u64, head_since: Option<u64>) -> Seen {
-        Seen { in_flight, idle_since: seconds(idle_since), head_since: head_since.map(seconds), written_bytes: 0 }
+        Seen {
+            in_flight,
+            idle_since: seconds(idle_since),
+            head_since: head_since.map(seconds),
+            written_bytes: 0,
+        }
     }
 
     #[test]

@@ -25,7 +25,10 @@ impl Project {
 
     /// A dependency from a registry that [`super::Cargo::registry`] named.
     pub fn dep_from(mut self, registry: &str, name: &str, req: &str) -> Self {
-        let _ = writeln!(self.dependencies, "{name} = {{ version = {req:?}, registry = {registry:?} }}");
+        let _ = writeln!(
+            self.dependencies,
+            "{name} = {{ version = {req:?}, registry = {registry:?} }}"
+        );
         self
     }
 

@@ -93,7 +93,10 @@ impl RawRequest {
             Err(error) => panic!("cannot connect to {authority}: {error}"),
             Ok(mut stream) => {
                 let target = &self.url[url::Position::BeforePath..url::Position::AfterQuery];
-                let head = format!("{} {target} HTTP/1.1\r\nHost: {authority}\r\n{}\r\n", self.method, self.headers);
+                let head = format!(
+                    "{} {target} HTTP/1.1\r\nHost: {authority}\r\n{}\r\n",
+                    self.method, self.headers
+                );
                 // A server that resets at once is seen by the read.
                 let _ = stream.write_all(head.as_bytes()).await;
                 read(&mut stream, &mut wire, self.method == "HEAD", until).await
@@ -103,7 +106,12 @@ impl RawRequest {
     }
 }
 
-async fn read(stream: &mut TcpStream, wire: &mut BytesMut, bodiless: bool, until: Instant) -> Ending {
+async fn read(
+    stream: &mut TcpStream,
+    wire: &mut BytesMut,
+    bodiless: bool,
+    until: Instant,
+) -> Ending {
     loop {
         let progress = Progress::of(wire, bodiless);
         if progress == Progress::Whole {
@@ -165,7 +173,8 @@ impl Head {
         let status_line = lines.next()?.to_owned();
         let status = status_line.split(' ').nth(1)?.parse().ok()?;
         let headers = lines.filter_map(|line| line.split_once(':'));
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
+        let headers =
+            headers.map(|(name, value)| (name.to_owned(), value.trim().to_owned())).collect();
         Some(Self { status_line, status, headers, length: end + 4 })
     }
 
@@ -179,7 +188,10 @@ impl Head {
 }
 
 fn find<'a>(headers: &'a [(String, String)], wanted: &str) -> Option<&'a str> {
-    headers.iter().find(|(name, _)| name.eq_ignore_ascii_case(wanted)).map(|(_, value)| value.as_str())
+    headers
+        .iter()
+        .find(|(name, _)| name.eq_ignore_ascii_case(wanted))
+        .map(|(_, value)| value.as_str())
 }
 
 /// The bytes inside the chunks, and whether the last chunk has come.
@@ -215,7 +227,14 @@ impl RawAnswer {
         };
         let body = wire.slice(head.length..);
         let body = if matches!(head.framing(), Framing::Chunked) { unchunk(&body).0 } else { body };
-        Self { status: Some(head.status), status_line: head.status_line, headers: head.headers, body, wire, ending }
+        Self {
+            status: Some(head.status),
+            status_line: head.status_line,
+            headers: head.headers,
+            body,
+            wire,
+            ending,
+        }
     }
 
     /// The first header of this name, in any case.

@@ -12,7 +12,7 @@ use super::{Krate, filler};
 const MTIME_SECONDS: u64 = 1_153_704_088;
 
 pub(super) fn build(krate: &Krate) -> Bytes {
-    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::fast());
+    let gzip = GzBuilder::new().mtime(0).write(Vec::new(), Compression::default());
     let mut tar = tar::Builder::new(gzip);
     let mut add = |path: &str, contents: &[u8]| {
         let mut header = tar::Header::new_gnu();
@@ -34,12 +34,18 @@ pub(super) fn build(krate: &Krate) -> Bytes {
         let seed = format!("{} {}", krate.name, krate.version);
         add("payload.bin", &filler::bytes(&seed, krate.payload_bytes));
     }
-    tar.into_inner().and_then(flate2::write::GzEncoder::finish).expect("a gzip stream in memory").into()
+    tar.into_inner()
+        .and_then(flate2::write::GzEncoder::finish)
+        .expect("a gzip stream in memory")
+        .into()
 }
 
 /// A Rust debug string is a TOML basic string for everything that stands in a manifest.
 fn manifest(krate: &Krate) -> String {
-    let mut text = format!("[package]\nname = {:?}\nversion = {:?}\nedition = \"2021\"\n", krate.name, krate.version);
+    let mut text = format!(
+        "[package]\nname = {:?}\nversion = {:?}\nedition = \"2021\"\n",
+        krate.name, krate.version
+    );
     text += "description = \"made for a test\"\nlicense = \"MIT\"\n";
     if let Some(links) = &krate.links {
         let _ = writeln!(text, "links = {links:?}");
@@ -65,8 +71,14 @@ fn write_dependency(text: &mut String, dependency: &Dependency) {
         Kind::Build => "build-dependencies",
         Kind::Dev => "dev-dependencies",
     };
-    let target = dependency.target.as_ref().map(|target| format!("target.'{target}'.")).unwrap_or_default();
-    let _ = writeln!(text, "\n[{target}{table}.{:?}]\nversion = {:?}", dependency.local_name(), dependency.req);
+    let target =
+        dependency.target.as_ref().map(|target| format!("target.'{target}'.")).unwrap_or_default();
+    let _ = writeln!(
+        text,
+        "\n[{target}{table}.{:?}]\nversion = {:?}",
+        dependency.local_name(),
+        dependency.req
+    );
     if dependency.renamed_to.is_some() {
         let _ = writeln!(text, "package = {:?}", dependency.name);
     }
@@ -92,7 +104,8 @@ mod tests {
 
     #[test]
     fn every_entry_lies_under_the_name_and_version() {
-        let published = krate("a-b", "1.0.0+x.1").bin("fn main() {}").links("z").payload(10).build();
+        let published =
+            krate("a-b", "1.0.0+x.1").bin("fn main() {}").links("z").payload(10).build();
         let mut archive = tar::Archive::new(flate2::read::GzDecoder::new(&published.bytes[..]));
         let mut paths = Vec::new();
         for entry in archive.entries().unwrap() {

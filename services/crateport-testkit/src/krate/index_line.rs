@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::dependency::{Dependency, Kind};
 use super::Krate;
+use super::dependency::{Dependency, Kind};
 
 type Features<'a> = BTreeMap<&'a str, &'a [String]>;
 
@@ -85,7 +85,8 @@ fn split_features(all: &BTreeMap<String, Vec<String>>) -> (Features<'_>, Option<
     let (mut features2, mut features): (Features<'_>, Features<'_>) =
         all.partition(|(_, turns_on)| turns_on.iter().any(newer));
     loop {
-        let refers = |turns_on: &[String]| turns_on.iter().any(|item| features2.contains_key(item.as_str()));
+        let refers =
+            |turns_on: &[String]| turns_on.iter().any(|item| features2.contains_key(item.as_str()));
         let moved: Features<'_> = features.extract_if(.., |_, turns_on| refers(turns_on)).collect();
         if moved.is_empty() {
             break;
@@ -104,8 +105,15 @@ mod tests {
         let full = krate("full", "1.2.3+b.1")
             .dep("zed", "^1")
             .dev_dep("alpha", "=0.1.0")
-            .dependency(Dependency::new("real", "*").renamed_to("alias").optional().target("cfg(windows)"))
-            .dependency(Dependency::new("far", "1").registry("sparse+http://x/").no_default_features().features(&["f"]))
+            .dependency(
+                Dependency::new("real", "*").renamed_to("alias").optional().target("cfg(windows)"),
+            )
+            .dependency(
+                Dependency::new("far", "1")
+                    .registry("sparse+http://x/")
+                    .no_default_features()
+                    .features(&["f"]),
+            )
             .feature("plain", &["zed/std"])
             .feature("uses", &["dep:alias"])
             .feature("default", &["uses"])
@@ -124,7 +132,9 @@ mod tests {
             r#""features":{"plain":["zed/std"]},"features2":{"default":["uses"],"uses":["dep:alias"]},"#,
             r#""yanked":true,"links":"z","rust_version":"1.60","pubtime":"2024-01-02T03:04:05Z","v":2}"#,
         );
-        let line = format!(r#"{{"name":"full","vers":"1.2.3+b.1","deps":[{deps}],"cksum":"{cksum}",{rest}"#);
+        let line = format!(
+            r#"{{"name":"full","vers":"1.2.3+b.1","deps":[{deps}],"cksum":"{cksum}",{rest}"#
+        );
         assert_eq!(full.index_line, line);
     }
 
@@ -132,7 +142,9 @@ mod tests {
     fn a_plain_crate_has_a_short_line() {
         let plain = krate("a", "1.0.0").without_pubtime().build();
         let cksum = &plain.cksum;
-        let line = format!(r#"{{"name":"a","vers":"1.0.0","deps":[],"cksum":"{cksum}","features":{{}},"yanked":false}}"#);
+        let line = format!(
+            r#"{{"name":"a","vers":"1.0.0","deps":[],"cksum":"{cksum}","features":{{}},"yanked":false}}"#
+        );
         assert_eq!(plain.index_line, line);
     }
 }

@@ -7,7 +7,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use http::header::{
-    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY, WWW_AUTHENTICATE,
+    ACCEPT_ENCODING, AUTHORIZATION, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, ETAG, VARY,
+    WWW_AUTHENTICATE,
 };
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
@@ -52,14 +53,20 @@ pub(super) enum Conditions {
 }
 
 impl Answer {
-    pub(super) fn text(status: StatusCode, content_type: &'static str, body: impl Into<Bytes>) -> Self {
-        let headers = HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
+    pub(super) fn text(
+        status: StatusCode,
+        content_type: &'static str,
+        body: impl Into<Bytes>,
+    ) -> Self {
+        let headers =
+            HeaderMap::from_iter([(CONTENT_TYPE, HeaderValue::from_static(content_type))]);
         Self { status, headers, body: body.into() }
     }
 
     fn not_found() -> Self {
         // The words of the bucket behind crates.io.
-        let body = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code></Error>";
+        let body =
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>NoSuchKey</Code></Error>";
         Self::text(StatusCode::NOT_FOUND, "application/xml", body)
     }
 }
@@ -81,15 +88,23 @@ impl State {
         let asked = request.query.as_ref().map_or(path.clone(), |query| format!("{path}?{query}"));
         // Every form of `dl` names the crate or its checksum, and looking for those is cheaper than making each URL.
         let named = |name: &String, cksum: &String| asked.contains(name) || asked.contains(cksum);
-        let mut candidates = self.registry.crates.iter().filter(|((name, _), krate)| named(name, &krate.cksum));
-        let found = candidates.find(|((name, version), _)| self.crate_path_and_query(name, version) == asked);
+        let mut candidates =
+            self.registry.crates.iter().filter(|((name, _), krate)| named(name, &krate.cksum));
+        let found = candidates
+            .find(|((name, version), _)| self.crate_path_and_query(name, version) == asked);
         found.map(|(key, _)| key.clone())
     }
 
-    pub(super) fn answer(&mut self, request: &SeenRequest, target: &Target, conditions: Conditions) -> Answer {
+    pub(super) fn answer(
+        &mut self,
+        request: &SeenRequest,
+        target: &Target,
+        conditions: Conditions,
+    ) -> Answer {
         let given = request.headers.get(AUTHORIZATION).map(HeaderValue::as_bytes);
         if self.settings.token.as_ref().is_some_and(|token| given != Some(token.as_bytes())) {
-            let mut answer = Answer::text(StatusCode::UNAUTHORIZED, "text/plain", "a token is required");
+            let mut answer =
+                Answer::text(StatusCode::UNAUTHORIZED, "text/plain", "a token is required");
             answer.headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Cargo"));
             return answer;
         }
@@ -108,19 +123,31 @@ impl State {
                 }
                 None => Answer::not_found(),
             },
-            Target::Crate(key) => match key.as_ref().and_then(|key| self.registry.crates.get(key)) {
-                Some(krate) => self.file(request, &krate.file, "application/gzip", turn, conditions),
-                None => Answer::not_found(),
-            },
+            Target::Crate(key) => {
+                match key.as_ref().and_then(|key| self.registry.crates.get(key)) {
+                    Some(krate) => {
+                        self.file(request, &krate.file, "application/gzip", turn, conditions)
+                    }
+                    None => Answer::not_found(),
+                }
+            }
         }
     }
 
-    fn file(&self, request: &SeenRequest, stored: &Stored, kind: &'static str, turn: u64, conditions: Conditions) -> Answer {
+    fn file(
+        &self,
+        request: &SeenRequest,
+        stored: &Stored,
+        kind: &'static str,
+        turn: u64,
+        conditions: Conditions,
+    ) -> Answer {
         let validators: Validators = self.settings.validators;
         let mut answer = Answer::text(StatusCode::OK, kind, stored.bytes.clone());
         answer.headers.insert(CACHE_CONTROL, HeaderValue::from_static("public,max-age=600"));
         answer.headers.extend(validators.headers(stored, turn));
-        if conditions == Conditions::Honoured && validators.match_request(stored, &request.headers) {
+        if conditions == Conditions::Honoured && validators.match_request(stored, &request.headers)
+        {
             answer.status = StatusCode::NOT_MODIFIED;
             answer.body = Bytes::new();
             answer.headers.remove(CONTENT_TYPE);
@@ -135,7 +162,11 @@ impl State {
         let mut config = BTreeMap::from([("dl", Value::from(self.dl()))]);
         if let Some(api) = &self.settings.api {
             let origin = self.settings.public_origin.as_ref().unwrap_or(&self.origins.main);
-            let whole = if api.is_empty() || api.starts_with('/') { format!("{origin}{api}") } else { api.clone() };
+            let whole = if api.is_empty() || api.starts_with('/') {
+                format!("{origin}{api}")
+            } else {
+                api.clone()
+            };
             config.insert("api", whole.into());
         }
         if self.settings.token.is_some() {
@@ -146,7 +177,8 @@ impl State {
 
     /// `GET /api/v1/crates?q=…&per_page=…`: every crate whose name contains the words.
     fn search(&self, request: &SeenRequest) -> Answer {
-        let pairs = url::form_urlencoded::parse(request.query.as_deref().unwrap_or_default().as_bytes());
+        let pairs =
+            url::form_urlencoded::parse(request.query.as_deref().unwrap_or_default().as_bytes());
         let pairs = pairs.into_owned().collect::<BTreeMap<_, _>>();
         let wanted = pairs.get("q").cloned().unwrap_or_default();
         let per_page = pairs.get("per_page").and_then(|text| text.parse().ok()).unwrap_or(10);
@@ -157,7 +189,8 @@ impl State {
         let crates = crates.map(|(name, version)| {
             json!({ "name": name, "max_version": version, "description": "made for a test" })
         });
-        let body = json!({ "crates": crates.collect::<Vec<_>>(), "meta": { "total": found.len() } });
+        let body =
+            json!({ "crates": crates.collect::<Vec<_>>(), "meta": { "total": found.len() } });
         Answer::text(StatusCode::OK, "application/json", body.to_string())
     }
 }
@@ -166,7 +199,8 @@ impl State {
 fn gzip(request: &SeenRequest, mut answer: Answer) -> Answer {
     answer.headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
     let accepts = request.headers.get_all(ACCEPT_ENCODING).iter();
-    let accepts = accepts.filter_map(|value| value.to_str().ok()).any(|value| value.contains("gzip"));
+    let accepts =
+        accepts.filter_map(|value| value.to_str().ok()).any(|value| value.contains("gzip"));
     if !accepts || answer.status != StatusCode::OK {
         return answer;
     }
@@ -174,8 +208,14 @@ fn gzip(request: &SeenRequest, mut answer: Answer) -> Answer {
     encoder.write_all(&answer.body).expect("a gzip stream in memory");
     answer.body = encoder.finish().expect("a gzip stream in memory").into();
     answer.headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
-    let strong = answer.headers.get(ETAG).and_then(|tag| tag.to_str().ok()).filter(|tag| !tag.starts_with("W/"));
-    if let Some(weak) = strong.map(|tag| HeaderValue::try_from(format!("W/{tag}")).expect("a tag stays ASCII")) {
+    let strong = answer
+        .headers
+        .get(ETAG)
+        .and_then(|tag| tag.to_str().ok())
+        .filter(|tag| !tag.starts_with("W/"));
+    if let Some(weak) =
+        strong.map(|tag| HeaderValue::try_from(format!("W/{tag}")).expect("a tag stays ASCII"))
+    {
         answer.headers.insert(ETAG, weak);
     }
     answer

@@ -137,14 +137,18 @@ impl UpstreamBuilder {
         let shared = Arc::new(Shared { state: Mutex::new(state), journal: Journal::default() });
         let open = || {
             let (shared, acceptor) = (shared.clone(), acceptor.clone());
-            Port::open(&runtime, move |stream| connection::serve(stream, shared.clone(), acceptor.clone()))
+            Port::open(&runtime, move |stream| {
+                connection::serve(stream, shared.clone(), acceptor.clone())
+            })
         };
         let port = open();
         let downloads = self.wants_download_port.then(open);
         let scheme = if ca.is_some() { "https" } else { "http" };
         let main = format!("{scheme}://{}", port.address());
-        let downloads_origin = downloads.as_ref().map(|port| format!("{scheme}://{}", port.address()));
-        shared.state().origins = Origins { downloads: downloads_origin.unwrap_or_else(|| main.clone()), main };
+        let downloads_origin =
+            downloads.as_ref().map(|port| format!("{scheme}://{}", port.address()));
+        shared.state().origins =
+            Origins { downloads: downloads_origin.unwrap_or_else(|| main.clone()), main };
         ScriptedUpstream { shared, port, downloads, ca, runtime }
     }
 }

@@ -35,7 +35,9 @@ impl Validators {
         let etag = match self {
             Self::Strong => Some(strong),
             Self::Weak => Some(format!("W/{strong}")),
-            Self::Flapping => Some(if turn.is_multiple_of(2) { strong } else { format!("W/{strong}") }),
+            Self::Flapping => {
+                Some(if turn.is_multiple_of(2) { strong } else { format!("W/{strong}") })
+            }
             Self::LastModifiedOnly | Self::None => None,
         };
         if let Some(etag) = etag {
@@ -56,10 +58,13 @@ impl Validators {
             (Self::LastModifiedOnly, Some(_)) => false,
             (_, Some(tags)) => {
                 let ours = tag(stored);
-                tags.split(',').map(str::trim).any(|theirs| theirs == "*" || theirs.trim_start_matches("W/") == ours)
+                tags.split(',')
+                    .map(str::trim)
+                    .any(|theirs| theirs == "*" || theirs.trim_start_matches("W/") == ours)
             }
             (_, None) => {
-                let since = text(IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok());
+                let since =
+                    text(IF_MODIFIED_SINCE).and_then(|date| httpdate::parse_http_date(date).ok());
                 since.is_some_and(|since| since >= last_modified(stored))
             }
         }
@@ -103,9 +108,17 @@ mod tests {
         ];
         for (validators, name, value, matches) in table {
             let headers = HeaderMap::from_iter([(name, HeaderValue::from_str(value).unwrap())]);
-            assert_eq!(validators.match_request(&stored, &headers), matches, "{validators:?} {value}");
+            assert_eq!(
+                validators.match_request(&stored, &headers),
+                matches,
+                "{validators:?} {value}"
+            );
         }
-        let etags = (0..4).map(|turn| Flapping.headers(&stored, turn)[ETAG].clone()).collect::<Vec<_>>();
-        assert_eq!(etags, [&tag, &weak, &tag, &weak].map(|etag| HeaderValue::from_str(etag).unwrap()));
+        let etags =
+            (0..4).map(|turn| Flapping.headers(&stored, turn)[ETAG].clone()).collect::<Vec<_>>();
+        assert_eq!(
+            etags,
+            [&tag, &weak, &tag, &weak].map(|etag| HeaderValue::from_str(etag).unwrap())
+        );
     }
 }

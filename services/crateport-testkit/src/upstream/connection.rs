@@ -46,7 +46,10 @@ pub(super) async fn serve(stream: TcpStream, shared: Arc<Shared>, acceptor: Opti
             false => h1::serve(stream, shared, connection).await,
         };
     };
-    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await else { return };
+    let Ok(Ok(stream)) = tokio::time::timeout(HANDSHAKE_DEADLINE, acceptor.accept(stream)).await
+    else {
+        return;
+    };
     match stream.get_ref().1.alpn_protocol() {
         Some(b"h2") => h2::serve(stream, shared, connection).await,
         _ => h1::serve(stream, shared, connection).await,

@@ -84,11 +84,19 @@ impl Wait {
     }
 }
 
-pub(super) fn plan(mut answer: Answer, path: &str, fault: Option<&Fault>, settings: &Settings, holds: Vec<Hold>) -> Delivery {
+pub(super) fn plan(
+    mut answer: Answer,
+    path: &str,
+    fault: Option<&Fault>,
+    settings: &Settings,
+    holds: Vec<Hold>,
+) -> Delivery {
     replace(&mut answer, path, fault);
     let whole = answer.body.len();
     let mut length = match settings.framing {
-        _ if matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => Length::NoBody,
+        _ if matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) => {
+            Length::NoBody
+        }
         Framing::ContentLength => Length::Known(whole),
         Framing::Chunked => Length::Chunked,
     };
@@ -143,10 +151,13 @@ pub(super) fn plan(mut answer: Answer, path: &str, fault: Option<&Fault>, settin
 
 /// The faults that put another answer in place of the honest one.
 fn replace(answer: &mut Answer, path: &str, fault: Option<&Fault>) {
-    let bare = |status: StatusCode| Answer::text(status, "text/plain", format!("scripted: {status}\n"));
+    let bare =
+        |status: StatusCode| Answer::text(status, "text/plain", format!("scripted: {status}\n"));
     let redirect = |location: &str| {
         let mut answer = bare(StatusCode::FOUND);
-        answer.headers.insert(LOCATION, HeaderValue::from_str(location).expect("a location is ASCII"));
+        answer
+            .headers
+            .insert(LOCATION, HeaderValue::from_str(location).expect("a location is ASCII"));
         answer
     };
     match fault {
@@ -175,7 +186,8 @@ fn replace(answer: &mut Answer, path: &str, fault: Option<&Fault>) {
 
 fn middle_of_last_line(body: &[u8]) -> usize {
     let end = body.strip_suffix(b"\n").unwrap_or(body).len();
-    let start = body[..end].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
+    let start =
+        body[..end].iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1);
     start + (end - start) / 2
 }
 
@@ -217,9 +229,9 @@ fn insert_wait(body: &mut VecDeque<Part>, offset: usize, wait: Wait) {
 mod tests {
     use super::*;
 
-    fn planned(body: &'static str, fault: Fault) -> (Option<u16>, Option<Length>, String, End) {
+    fn planned(body: &'static str, fault: &Fault) -> (Option<u16>, Option<Length>, String, End) {
         let answer = Answer::text(StatusCode::OK, "text/plain", body);
-        let delivery = plan(answer, "/p", Some(&fault), &Settings::default(), Vec::new());
+        let delivery = plan(answer, "/p", Some(fault), &Settings::default(), Vec::new());
         let mut text = String::new();
         for part in delivery.waits.into_iter().map(Part::Wait).chain(delivery.body) {
             match part {
@@ -230,7 +242,12 @@ mod tests {
             }
         }
         let head = delivery.head;
-        (head.as_ref().map(|head| head.status.as_u16()), head.map(|head| head.length), text, delivery.end)
+        (
+            head.as_ref().map(|head| head.status.as_u16()),
+            head.map(|head| head.length),
+            text,
+            delivery.end,
+        )
     }
 
     #[test]
@@ -240,7 +257,10 @@ mod tests {
         let known = |length| Some(Length::Known(length));
         let table = [
             (Fault::Slow(Duration::from_secs(1)), (Some(200), known(10), "~one\nother\n", Clean)),
-            (Fault::SlowBody { bytes_per_second: 100 }, (Some(200), known(10), "one\no~ther\n~", Clean)),
+            (
+                Fault::SlowBody { bytes_per_second: 100 },
+                (Some(200), known(10), "one\no~ther\n~", Clean),
+            ),
             (Fault::Hang, (None, None, "∞one\nother\n", Clean)),
             (Fault::HangBody, (Some(200), known(10), "one\no∞", Clean)),
             (Fault::Reset, (None, None, "one\nother\n", Reset)),
@@ -250,11 +270,14 @@ mod tests {
             (Fault::WrongChecksum, (Some(200), known(10), "one\nouher\n", Clean)),
             (Fault::Html, (Some(200), known(HTML_PAGE.len()), HTML_PAGE, Clean)),
             (Fault::Empty, (Some(200), known(0), "", Clean)),
-            (Fault::Status(204), (Some(204), Some(Length::NoBody), "scripted: 204 No Content\n", Clean)),
+            (
+                Fault::Status(204),
+                (Some(204), Some(Length::NoBody), "scripted: 204 No Content\n", Clean),
+            ),
             (Fault::RedirectLoop, (Some(302), known(20), "scripted: 302 Found\n", Clean)),
         ];
         for (fault, (status, length, text, end)) in table {
-            assert_eq!(planned(body, fault.clone()), (status, length, text.to_owned(), end), "{fault:?}");
+            assert_eq!(planned(body, &fault), (status, length, text.to_owned(), end), "{fault:?}");
         }
     }
 

@@ -7,7 +7,8 @@ use url::Url;
 use super::State;
 use super::registry::prefix;
 
-const MARKERS: [&str; 5] = ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
+const MARKERS: [&str; 5] =
+    ["{crate}", "{version}", "{prefix}", "{lowerprefix}", "{sha256-checksum}"];
 
 impl State {
     /// `dl` as `config.json` says it.
@@ -16,7 +17,11 @@ impl State {
         if !template.starts_with('/') {
             return template.clone();
         }
-        let public = self.settings.public_origin.as_ref().filter(|_| self.origins.downloads == self.origins.main);
+        let public = self
+            .settings
+            .public_origin
+            .as_ref()
+            .filter(|_| self.origins.downloads == self.origins.main);
         format!("{}{template}", public.unwrap_or(&self.origins.downloads))
     }
 
@@ -25,7 +30,8 @@ impl State {
         let key = (name.to_owned(), version.to_owned());
         let cksum = self.registry.crates.get(&key).map_or("", |krate| &krate.cksum);
         let url = expand(&self.dl(), name, version, cksum);
-        let url = Url::parse(&url).unwrap_or_else(|error| panic!("`dl` makes {url}, which is no URL: {error}"));
+        let url = Url::parse(&url)
+            .unwrap_or_else(|error| panic!("`dl` makes {url}, which is no URL: {error}"));
         let path = decode(url.path());
         url.query().map_or(path.clone(), |query| format!("{path}?{query}"))
     }

@@ -142,7 +142,8 @@ impl Rules {
     /// The fault this request meets; counted down.
     pub(super) fn take_fault(&mut self, target: &Target, path: &str) -> Option<Fault> {
         self.faults.retain(|(_, _, times)| *times != Times::Next(0));
-        let (_, fault, times) = self.faults.iter_mut().rev().find(|(on, _, _)| on.matches(target, path))?;
+        let (_, fault, times) =
+            self.faults.iter_mut().rev().find(|(on, _, _)| on.matches(target, path))?;
         if let Times::Next(left) = times {
             *left -= 1;
         }
@@ -152,7 +153,11 @@ impl Rules {
     /// The gates this request stands at.
     pub(super) fn gates(&mut self, target: &Target, path: &str) -> Vec<Hold> {
         self.gates.retain(|(_, hold)| !hold.latch.is_open());
-        self.gates.iter().filter(|(on, _)| on.matches(target, path)).map(|(_, hold)| hold.clone()).collect()
+        self.gates
+            .iter()
+            .filter(|(on, _)| on.matches(target, path))
+            .map(|(_, hold)| hold.clone())
+            .collect()
     }
 }
 
@@ -167,9 +172,16 @@ mod tests {
         rules.add(On::Index, Fault::Status(502), Times::Next(2));
         rules.add(On::Path("/index/1/a".to_owned()), Fault::Empty, Times::Next(1));
         let index = Target::Index("1/a".to_owned());
-        let faults = (0..4).map(|_| rules.take_fault(&index, "/index/1/a").unwrap()).collect::<Vec<_>>();
-        assert_eq!(faults, [Fault::Empty, Fault::Status(502), Fault::Status(502), Fault::Status(500)]);
-        assert_eq!(rules.take_fault(&Target::Config, "/index/config.json"), Some(Fault::Status(500)));
+        let faults =
+            (0..4).map(|_| rules.take_fault(&index, "/index/1/a").unwrap()).collect::<Vec<_>>();
+        assert_eq!(
+            faults,
+            [Fault::Empty, Fault::Status(502), Fault::Status(502), Fault::Status(500)]
+        );
+        assert_eq!(
+            rules.take_fault(&Target::Config, "/index/config.json"),
+            Some(Fault::Status(500))
+        );
         rules.clear();
         assert_eq!(rules.take_fault(&index, "/index/1/a"), None);
     }

@@ -44,7 +44,11 @@ impl Gate {
         let mut waiting = self.latch.waiting.subscribe();
         let arrived = async move { waiting.wait_for(|&now| now >= count).await.is_ok() };
         let arrived = self.runtime.within(WAIT_DEADLINE, arrived).await;
-        assert!(arrived.is_some(), "waited {WAIT_DEADLINE:?} for {count} answers at the gate, saw {}", self.waiting());
+        assert!(
+            arrived.is_some(),
+            "waited {WAIT_DEADLINE:?} for {count} answers at the gate, saw {}",
+            self.waiting()
+        );
     }
 }
 

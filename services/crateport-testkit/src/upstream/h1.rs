@@ -21,7 +21,9 @@ const REQUEST_BYTES_MAX: usize = 1024 * 1024;
 pub(super) async fn serve<W: Wire>(mut wire: W, shared: Arc<Shared>, connection: usize) {
     let mut buffer = BytesMut::new();
     while let Ok(Some(request)) = read_request(&mut wire, &mut buffer, connection).await {
-        let asks_to_close = request.header(CONNECTION.as_str()).is_some_and(|value| value.eq_ignore_ascii_case("close"));
+        let asks_to_close = request
+            .header(CONNECTION.as_str())
+            .is_some_and(|value| value.eq_ignore_ascii_case("close"));
         let sends_body = request.method != Method::HEAD;
         let (delivery, _in_flight) = shared.decide(request);
         match deliver(&mut wire, &mut buffer, delivery, sends_body).await {
@@ -55,7 +57,8 @@ async fn read_request<W: Wire>(
         }
     };
     let Some(request) = parse(&buffer.split_to(head_end), connection) else { return Ok(None) };
-    let body = request.header(CONTENT_LENGTH.as_str()).and_then(|value| value.parse().ok()).unwrap_or(0);
+    let body =
+        request.header(CONTENT_LENGTH.as_str()).and_then(|value| value.parse().ok()).unwrap_or(0);
     while buffer.len() < body {
         if buffer.len() > REQUEST_BYTES_MAX || wire.read_buf(buffer).await? == 0 {
             return Ok(None);
@@ -80,10 +83,24 @@ fn parse(head: &[u8], connection: usize) -> Option<SeenRequest> {
         headers.append(HeaderName::try_from(name).ok()?, HeaderValue::from_str(value.trim()).ok()?);
     }
     let version = Version::HTTP_11;
-    Some(SeenRequest { method, path, query, headers, version, connection, at: Instant::now(), status: None })
+    Some(SeenRequest {
+        method,
+        path,
+        query,
+        headers,
+        version,
+        connection,
+        at: Instant::now(),
+        status: None,
+    })
 }
 
-async fn deliver<W: Wire>(wire: &mut W, buffer: &mut BytesMut, delivery: Delivery, sends_body: bool) -> io::Result<End> {
+async fn deliver<W: Wire>(
+    wire: &mut W,
+    buffer: &mut BytesMut,
+    delivery: Delivery,
+    sends_body: bool,
+) -> io::Result<End> {
     let Delivery { waits, head, body, end } = delivery;
     for pause in &waits {
         wait(wire, buffer, pause).await?;

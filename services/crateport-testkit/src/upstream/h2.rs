@@ -31,7 +31,10 @@ pub(super) async fn serve<W: Wire>(wire: W, shared: Arc<Shared>, connection: usi
     });
     let mut builder = http2::Builder::new(TokioExecutor::new());
     // However the connection ends, the client has seen it.
-    let _ = builder.max_concurrent_streams(STREAMS_MAX).serve_connection(TokioIo::new(wire), service).await;
+    let _ = builder
+        .max_concurrent_streams(STREAMS_MAX)
+        .serve_connection(TokioIo::new(wire), service)
+        .await;
 }
 
 fn seen(request: Request<Incoming>, connection: usize) -> SeenRequest {
@@ -50,7 +53,11 @@ fn seen(request: Request<Incoming>, connection: usize) -> SeenRequest {
 
 type Frames = std::pin::Pin<Box<dyn Stream<Item = io::Result<Frame<Bytes>>> + Send>>;
 
-async fn respond(delivery: Delivery, in_flight: InFlight, sends_body: bool) -> io::Result<Response<StreamBody<Frames>>> {
+async fn respond(
+    delivery: Delivery,
+    in_flight: InFlight,
+    sends_body: bool,
+) -> io::Result<Response<StreamBody<Frames>>> {
     let Delivery { waits, head, body, end } = delivery;
     for pause in &waits {
         pause.over().await;
@@ -68,13 +75,19 @@ async fn respond(delivery: Delivery, in_flight: InFlight, sends_body: bool) -> i
     Ok(response)
 }
 
-fn frames(body: VecDeque<Part>, end: End, in_flight: InFlight) -> impl Stream<Item = io::Result<Frame<Bytes>>> {
+fn frames(
+    body: VecDeque<Part>,
+    end: End,
+    in_flight: InFlight,
+) -> impl Stream<Item = io::Result<Frame<Bytes>>> {
     stream::unfold(Some((body, in_flight)), move |state| async move {
         let (mut body, in_flight) = state?;
         loop {
             match body.pop_front() {
                 Some(Part::Wait(pause)) => pause.over().await,
-                Some(Part::Send(bytes)) => return Some((Ok(Frame::data(bytes)), Some((body, in_flight)))),
+                Some(Part::Send(bytes)) => {
+                    return Some((Ok(Frame::data(bytes)), Some((body, in_flight))));
+                }
                 None if end == End::Clean => return None,
                 None => return Some((Err(io::ErrorKind::ConnectionReset.into()), None)),
             }

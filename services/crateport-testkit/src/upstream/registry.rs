@@ -52,7 +52,8 @@ impl Registry {
 
     pub(super) fn publish(&mut self, published: &Published) {
         let Published { name, version, cksum, bytes, index_line } = published;
-        let old = self.files.get(&index_key(name)).map(|stored| stored.bytes.clone()).unwrap_or_default();
+        let old =
+            self.files.get(&index_key(name)).map(|stored| stored.bytes.clone()).unwrap_or_default();
         let mut lines = lines(&old);
         match lines.iter_mut().find(|line| version_of(line).as_ref() == Some(version)) {
             Some(line) => index_line.clone_into(line),
@@ -88,14 +89,18 @@ impl Registry {
 
     #[track_caller]
     pub(super) fn index_bytes(&self, name: &str) -> Bytes {
-        let stored = self.files.get(&index_key(name)).unwrap_or_else(|| panic!("{name} has no index file"));
+        let stored =
+            self.files.get(&index_key(name)).unwrap_or_else(|| panic!("{name} has no index file"));
         stored.bytes.clone()
     }
 
     #[track_caller]
     pub(super) fn corrupt_crate(&mut self, name: &str, version: &str) {
         let key = (name.to_owned(), version.to_owned());
-        let krate = self.crates.get_mut(&key).unwrap_or_else(|| panic!("{name} {version} was never published"));
+        let krate = self
+            .crates
+            .get_mut(&key)
+            .unwrap_or_else(|| panic!("{name} {version} was never published"));
         krate.file.bytes = flip_middle_byte(&krate.file.bytes);
     }
 }
@@ -130,7 +135,13 @@ mod tests {
 
     #[test]
     fn index_keys_follow_the_length_of_the_name() {
-        let table = [("a", "1/a"), ("ab", "2/ab"), ("abc", "3/a/abc"), ("Serde", "se/rd/serde"), ("a-_b", "a-/_b/a-_b")];
+        let table = [
+            ("a", "1/a"),
+            ("ab", "2/ab"),
+            ("abc", "3/a/abc"),
+            ("Serde", "se/rd/serde"),
+            ("a-_b", "a-/_b/a-_b"),
+        ];
         for (name, key) in table {
             assert_eq!(index_key(name), key);
         }
@@ -147,7 +158,10 @@ mod tests {
         registry.yank("a", "0.9.0");
         registry.publish(&krate("a", "1.0.0").dep("b", "1").build());
         let lines = lines(&registry.index_bytes("a"));
-        assert_eq!(lines.iter().map(|line| version_of(line).unwrap()).collect::<Vec<_>>(), versions);
+        assert_eq!(
+            lines.iter().map(|line| version_of(line).unwrap()).collect::<Vec<_>>(),
+            versions
+        );
         let yanked = lines.iter().map(|line| line.contains("\"yanked\":true")).collect::<Vec<_>>();
         assert_eq!(yanked, [false, true, false]);
         assert!(lines[0].contains("\"name\":\"b\""));

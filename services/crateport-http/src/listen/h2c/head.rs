@@ -126,7 +126,14 @@ mod tests {
             payload.extend_from_slice(&rest[9..9 + length]);
             rest = &rest[9 + length..];
         }
-        assert_eq!(seen, [(16_384, HEADERS, END_STREAM), (16_384, CONTINUATION, 0), (7, CONTINUATION, END_HEADERS)]);
+        assert_eq!(
+            seen,
+            [
+                (16_384, HEADERS, END_STREAM),
+                (16_384, CONTINUATION, 0),
+                (7, CONTINUATION, END_HEADERS)
+            ]
+        );
         assert_eq!(payload, block_bytes);
     }
 }

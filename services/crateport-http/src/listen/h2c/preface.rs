@@ -38,7 +38,8 @@ pub(crate) async fn read(
 ) -> io::Result<Bytes> {
     let mut bytes = BytesMut::from(read);
     let end = loop {
-        let end = preface_end(&bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+        let end = preface_end(&bytes)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
         if let Some(end) = end {
             break end;
         }
@@ -84,7 +85,8 @@ mod tests {
 
     /// A preface, a SETTINGS frame with one setting, and a PING's head.
     fn start() -> Vec<u8> {
-        [PREFACE, b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".as_slice(), b"\0\0\x08\x06\0\0\0\0\0"].concat()
+        [PREFACE, b"\0\0\x06\x04\0\0\0\0\0\0\x03\0\0\0\x64".as_slice(), b"\0\0\x08\x06\0\0\0\0\0"]
+            .concat()
     }
 
     const END: usize = 24 + 9 + 6;
@@ -151,7 +153,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_peer_that_leaves_early_is_an_error() {
-        let error = read(&mut io::Cursor::new(PREFACE.to_vec()), Bytes::new(), &FirstRequest(Bytes::new())).await;
+        let error =
+            read(&mut io::Cursor::new(PREFACE.to_vec()), Bytes::new(), &FirstRequest(Bytes::new()))
+                .await;
         assert_eq!(error.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 }

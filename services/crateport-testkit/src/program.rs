@@ -1,4 +1,5 @@
-//! One run of cargo: under a deadline, its output kept, its whole process group killed if it is late.
+//! One run of a program to its end: under a deadline, its output kept, its whole process group
+//! killed if it is late.
 
 use std::fs::File;
 use std::io::{Read, Seek};
@@ -8,10 +9,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use tokio::process::Command;
 
-/// What cargo did.
+/// What a program did.
 #[derive(Debug, Clone)]
-#[must_use = "say whether it succeeds() or fails()"]
-pub struct CargoRun {
+pub struct ProgramRun {
     /// How it ended.
     pub status: ExitStatus,
     /// What it printed.
@@ -20,36 +20,42 @@ pub struct CargoRun {
     pub stderr: String,
     /// From start to end.
     pub elapsed: Duration,
-    arguments: String,
+    command_line: String,
 }
 
-impl CargoRun {
-    /// Fails the test, with all output, unless cargo ended well.
+impl ProgramRun {
+    /// Fails the test, with all output, unless it ended well.
     #[track_caller]
     pub fn succeeds(self) -> Self {
-        assert!(self.status.success(), "cargo was to succeed\n{}", self.report());
+        assert!(self.status.success(), "{} was to succeed\n{}", self.name(), self.report());
         self
     }
 
-    /// Fails the test, with all output, if cargo ended well.
+    /// Fails the test, with all output, if it ended well.
     #[track_caller]
     pub fn fails(self) -> Self {
-        assert!(!self.status.success(), "cargo was to fail\n{}", self.report());
+        assert!(!self.status.success(), "{} was to fail\n{}", self.name(), self.report());
         self
     }
 
-    /// Fails the test, with all output, unless this stands in what cargo said or printed.
+    /// Fails the test, with all output, unless this stands in what it said or printed.
     #[track_caller]
     pub fn says(self, text: &str) -> Self {
         let said = self.stderr.contains(text) || self.stdout.contains(text);
-        assert!(said, "cargo was to say {text:?}\n{}", self.report());
+        assert!(said, "{} was to say {text:?}\n{}", self.name(), self.report());
         self
+    }
+
+    fn name(&self) -> &str {
+        self.command_line.split(' ').next().unwrap_or_default()
     }
 
     /// Everything about it, for a failed test.
     pub fn report(&self) -> String {
-        let Self { status, stdout, stderr, elapsed, arguments } = self;
-        format!("$ cargo {arguments}\n{status} after {elapsed:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}")
+        let Self { status, stdout, stderr, elapsed, command_line } = self;
+        format!(
+            "$ {command_line}\n{status} after {elapsed:?}\n--- stdout\n{stdout}\n--- stderr\n{stderr}"
+        )
     }
 }
 
@@ -71,13 +77,18 @@ impl Drop for Group {
     }
 }
 
-pub(super) async fn run(mut command: Command, arguments: &[&str], deadline: Duration) -> CargoRun {
-    // Files, not pipes: what a killed cargo said is still there.
+pub(crate) async fn run(
+    mut command: Command,
+    command_line: String,
+    deadline: Duration,
+) -> ProgramRun {
+    // Files, not pipes: what a killed program said is still there.
     let (mut stdout, mut stderr) = (capture(), capture());
     command.stdin(Stdio::null()).stdout(writer(&stdout)).stderr(writer(&stderr));
     command.process_group(0).kill_on_drop(true);
     let start = Instant::now();
-    let mut child = command.spawn().unwrap_or_else(|error| panic!("cannot start cargo: {error}"));
+    let mut child =
+        command.spawn().unwrap_or_else(|error| panic!("cannot start {command_line}: {error}"));
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut group = Group(pid);
     let ended = tokio::time::timeout(deadline, child.wait()).await;
@@ -90,14 +101,14 @@ pub(super) async fn run(mut command: Command, arguments: &[&str], deadline: Dura
         Ok(status) => status,
         Err(_) => child.wait().await,
     };
-    let run = CargoRun {
+    let run = ProgramRun {
         status: status.expect("a child of this process can be waited for"),
         stdout: read(&mut stdout),
         stderr: read(&mut stderr),
         elapsed: start.elapsed(),
-        arguments: arguments.join(" "),
+        command_line,
     };
-    assert!(!late, "cargo was killed after {deadline:?}\n{}", run.report());
+    assert!(!late, "{} was killed after {deadline:?}\n{}", run.name(), run.report());
     run
 }
 

@@ -1,0 +1,291 @@
+//! The service behind the main listener.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use crateport_cache::Cache;
+use crateport_telemetry::accept_context;
+use crateport_types::{DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind};
+use http::header::USER_AGENT;
+use http::request::Parts;
+use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{Instrument as _, info_span};
+
+use crate::base::BasePolicy;
+use crate::body::Body;
+use crate::inventory::Inventory;
+use crate::listen::ConnectionInfo;
+use crate::metrics::HttpMetrics;
+use crate::record::{End, Record};
+use crate::respond::Form;
+use crate::route::Route;
+use crate::{page, status};
+
+/// How the main listener answers.
+#[derive(Clone, Debug)]
+pub struct AppConfig {
+    /// How clients are told of this Crateport's address.
+    pub base: BasePolicy,
+    /// The name of this replica, in `x-served-by`.
+    pub replica: String,
+    /// Requests in flight; what comes beyond is asked to come back.
+    pub requests_max: usize,
+}
+
+/// The service behind the main listener. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct App(Arc<Shared>);
+
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(crate) cache: Cache,
+    pub(crate) inventory: Inventory,
+    base: BasePolicy,
+    replica: HeaderValue,
+    requests: Arc<Semaphore>,
+    metrics: HttpMetrics,
+}
+
+/// An answer on its way, and what its record must say of it.
+struct Made {
+    response: Response<Body>,
+    registry: Option<RegistryId>,
+    resource: ResourceKind,
+    outcome: Outcome,
+    reason: Reason,
+    delivery: DeliveryKind,
+    upstream_status: Option<u16>,
+    detail: Option<Box<str>>,
+}
+
+const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
+const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+
+impl App {
+    /// A service on top of `cache`.
+    ///
+    /// # Errors
+    ///
+    /// When `metrics` has the metrics of requests already.
+    pub fn new(
+        cache: Cache,
+        config: AppConfig,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let replica =
+            HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
+        Ok(Self(Arc::new(Shared {
+            inventory: Inventory::new(cache.clone()),
+            cache,
+            base: config.base,
+            replica,
+            requests: Arc::new(Semaphore::new(config.requests_max)),
+            metrics: HttpMetrics::register(metrics)?,
+        })))
+    }
+}
+
+impl<B> tower::Service<Request<B>> for App {
+    type Response = Response<Body>;
+    type Error = Infallible;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, Infallible>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Infallible>> {
+        Poll::Ready(Ok(()))
+    }
+
+    /// The body of a request is never read: nothing that is answered here has one.
+    fn call(&mut self, request: Request<B>) -> Self::Future {
+        let (shared, (head, _)) = (Arc::clone(&self.0), request.into_parts());
+        Box::pin(async move { Ok(shared.answer(head).await) })
+    }
+}
+
+impl Shared {
+    async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
+        let began = Instant::now();
+        self.metrics.in_flight.inc();
+        let route = Route::of(head.uri.path(), head.uri.query());
+        let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
+        let mut made = match permit {
+            Some(_) => self.traced(&head, route).await,
+            None => Made::of(
+                status::overloaded(route.kind()),
+                route.kind(),
+                Outcome::Unavailable,
+                Reason::Overloaded,
+            ),
+        };
+        let headers = made.response.headers_mut();
+        headers.insert(X_CACHE, HeaderValue::from_static(made.outcome.as_str()));
+        headers.insert(X_SERVED_BY, self.replica.clone());
+        let record = Box::new(self.record(head, &mut made, began, permit));
+        made.response.map(|body| body.recorded(record))
+    }
+
+    /// One span per request, part of the trace that the client began, if it did.
+    async fn traced(&self, head: &Parts, route: Route<'_>) -> Made {
+        let span = info_span!(
+            "request",
+            otel.kind = "server",
+            http.request.method = %head.method,
+            url.path = head.uri.path(),
+            crateport.resource = route.kind().as_str(),
+            crateport.outcome = tracing::field::Empty,
+            crateport.reason = tracing::field::Empty,
+            http.response.status_code = tracing::field::Empty,
+        );
+        accept_context(&head.headers, &span);
+        let made = self.route(head, route).instrument(span.clone()).await;
+        span.record("crateport.outcome", made.outcome.as_str());
+        span.record("crateport.reason", made.reason.as_str());
+        span.record("http.response.status_code", made.response.status().as_u16());
+        made
+    }
+
+    async fn route(&self, head: &Parts, route: Route<'_>) -> Made {
+        let kind = route.kind();
+        let refused = |response| Made::of(response, kind, Outcome::Refused, Reason::BadRequest);
+        if !matches!(head.method, Method::GET | Method::HEAD) {
+            return refused(status::method_not_allowed(kind));
+        }
+        match route {
+            Route::Registry { registry, resource } => self.serve(head, registry, resource).await,
+            Route::Page => {
+                let base = self.base.base(&head.uri, &head.headers, &connection(head));
+                Made::of(page::response(self, &base, &head.method), kind, Outcome::Hit, Reason::Own)
+            }
+            Route::Api { registry } => {
+                let sentence = format!(
+                    "this is a cache of `{registry}`: it passes on searches and no other call"
+                );
+                refused(status::refusal(StatusCode::NOT_FOUND, kind, &sentence))
+            }
+            Route::Nowhere { why } => refused(status::refusal(StatusCode::NOT_FOUND, kind, &why)),
+        }
+    }
+
+    async fn serve(&self, head: &Parts, registry: &str, resource: Resource) -> Made {
+        let kind = resource.kind();
+        let known = self
+            .cache
+            .registries()
+            .find(|(id, _)| id.as_str() == registry)
+            .map(|(id, _)| id.clone());
+        let answer = match self.cache.serve(registry, &resource).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let made =
+                    Made::of(status::response(&error, kind), kind, error.outcome(), error.reason());
+                let detail =
+                    (error.outcome() == Outcome::Unavailable).then(|| error.to_string().into());
+                return Made {
+                    registry: known,
+                    upstream_status: error.upstream_status(),
+                    detail,
+                    ..made
+                };
+            }
+        };
+        let Some(id) = known else {
+            return Made::of(
+                status::refusal(StatusCode::NOT_FOUND, kind, "no such registry"),
+                kind,
+                Outcome::Refused,
+                Reason::BadRequest,
+            );
+        };
+        let form = Form {
+            method: &head.method,
+            version: head.version,
+            headers: &head.headers,
+            base: self.base.base(&head.uri, &head.headers, &connection(head)),
+            registry: &id,
+            kind,
+        };
+        let (outcome, reason, upstream_status) =
+            (answer.outcome, answer.reason, answer.upstream_status);
+        match form.respond(answer).await {
+            Ok((response, delivery)) => {
+                let made = Made::of(response, kind, outcome, reason);
+                Made { registry: Some(id), delivery, upstream_status, ..made }
+            }
+            Err(error) => {
+                let response = status::overloaded(kind);
+                let made = Made::of(response, kind, Outcome::Unavailable, Reason::StoreFailed);
+                Made { registry: Some(id), detail: Some(error.to_string().into()), ..made }
+            }
+        }
+    }
+
+    fn record(
+        &self,
+        head: Parts,
+        made: &mut Made,
+        began: Instant,
+        permit: Option<OwnedSemaphorePermit>,
+    ) -> Record {
+        let connection = connection(&head);
+        Record {
+            metrics: self.metrics.clone(),
+            began,
+            client: self.base.client(&head.headers, &connection),
+            protocol: connection.protocol.as_str(),
+            method: head.method,
+            path: head.uri.path().into(),
+            user_agent: head.headers.get(USER_AGENT).cloned(),
+            registry: made.registry.take().map_or_else(Box::default, |id| id.as_str().into()),
+            resource: made.resource,
+            outcome: made.outcome,
+            reason: made.reason,
+            delivery: made.delivery,
+            upstream_status: made.upstream_status,
+            status: made.response.status(),
+            answered_after: began.elapsed(),
+            detail: made.detail.take(),
+            sent_bytes: 0,
+            end: End::Left,
+            _permit: permit,
+        }
+    }
+}
+
+impl Made {
+    fn of(
+        response: Response<Body>,
+        resource: ResourceKind,
+        outcome: Outcome,
+        reason: Reason,
+    ) -> Self {
+        let delivery = match response.body().size_bytes() {
+            Some(0) => DeliveryKind::Empty,
+            _ => DeliveryKind::Memory,
+        };
+        let (registry, upstream_status, detail) = (None, None, None);
+        Self { response, registry, resource, outcome, reason, delivery, upstream_status, detail }
+    }
+}
+
+impl Route<'_> {
+    fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Registry { resource, .. } => resource.kind(),
+            Self::Api { .. } => ResourceKind::Search,
+            Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
+        }
+    }
+}
+
+/// The listener says how the connection came about; behind anything else, nothing is known of it.
+fn connection(head: &Parts) -> ConnectionInfo {
+    head.extensions.get().copied().unwrap_or(ConnectionInfo {
+        peer: ([0, 0, 0, 0], 0).into(),
+        local: ([127, 0, 0, 1], 80).into(),
+        protocol: crate::listen::Protocol::Http1,
+        tls: false,
+    })
+}

@@ -1,0 +1,92 @@
+//! What the store holds, counted in the background for the page for people.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crateport_cache::Cache;
+use crateport_store::StoreError;
+use crateport_types::{Area, RegistryId};
+
+/// How often the store is counted, at the most.
+const COUNT_EVERY: Duration = Duration::from_secs(300);
+/// Keys asked for at once.
+const PAGE_KEYS: usize = 10_000;
+
+/// The last count, and how to get the next.
+#[derive(Clone, Debug)]
+pub(crate) struct Inventory(Arc<Counting>);
+
+#[derive(Debug)]
+struct Counting {
+    cache: Cache,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    last: Option<Arc<Vec<Holding>>>,
+    began: Option<Instant>,
+}
+
+/// What is held of one registry.
+#[derive(Clone, Debug)]
+pub(crate) struct Holding {
+    pub(crate) registry: RegistryId,
+    pub(crate) index: Tally,
+    pub(crate) crates: Tally,
+}
+
+/// Objects and their bytes.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) objects: u64,
+    pub(crate) bytes: u64,
+}
+
+impl Inventory {
+    pub(crate) fn new(cache: Cache) -> Self {
+        Self(Arc::new(Counting { cache, state: Mutex::default() }))
+    }
+
+    /// The last count, if there was one. Begins the next when that is old.
+    pub(crate) fn look(&self) -> Option<Arc<Vec<Holding>>> {
+        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        if state.began.is_none_or(|began| began.elapsed() >= COUNT_EVERY) {
+            state.began = Some(Instant::now());
+            let counting = Arc::clone(&self.0);
+            tokio::spawn(async move {
+                let counted = counting.count().await.ok().map(Arc::new);
+                let mut state = counting.state.lock().unwrap_or_else(PoisonError::into_inner);
+                state.last = counted.or_else(|| state.last.take());
+            });
+        }
+        state.last.clone()
+    }
+}
+
+impl Counting {
+    async fn count(&self) -> Result<Vec<Holding>, StoreError> {
+        let mut holdings = Vec::new();
+        let ids = self.cache.registries().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        for registry in ids {
+            let index = self.tally(&Area::Index(registry.clone())).await?;
+            let crates = self.tally(&Area::Crates(registry.clone())).await?;
+            holdings.push(Holding { registry, index, crates });
+        }
+        Ok(holdings)
+    }
+
+    async fn tally(&self, area: &Area) -> Result<Tally, StoreError> {
+        let mut tally = Tally::default();
+        let mut after = None;
+        loop {
+            let page = self.cache.store().list(area, after.as_ref(), PAGE_KEYS).await?;
+            tally.objects += page.len() as u64;
+            tally.bytes += page.iter().map(|(_, meta)| meta.size_bytes).sum::<u64>();
+            match page.into_iter().next_back() {
+                Some((key, _)) => after = Some(key),
+                None => return Ok(tally),
+            }
+        }
+    }
+}

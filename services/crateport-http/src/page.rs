@@ -1,0 +1,122 @@
+//! The page for people: what this address is, the lines to paste, what is here. No scripts, nothing from elsewhere.
+
+use std::fmt::Write as _;
+
+use crateport_types::{BaseUrl, CacheClass, RegistryId, ResourceKind};
+use crateport_upstream::Condition;
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderValue, Method, Response};
+
+use crate::app::Shared;
+use crate::body::Body;
+use crate::client_lines::cargo_lines;
+use crate::inventory::{Holding, Tally};
+
+const STYLE: &str = include_str!("page/style.css");
+
+/// The whole response.
+pub(crate) fn response(shared: &Shared, base: &BaseUrl, method: &Method) -> Response<Body> {
+    let registries = shared
+        .cache
+        .registries()
+        .map(|(id, condition)| (id.clone(), condition))
+        .collect::<Vec<_>>();
+    let held = shared.inventory.look();
+    let page = render(base, &registries, held.as_deref().map(Vec::as_slice));
+    let length = page.len();
+    let body = if *method == Method::HEAD { Body::default() } else { Body::whole(page.into()) };
+    let mut response = Response::new(body);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(ResourceKind::Page.content_type()));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static(CacheClass::Mutable.cache_control()));
+    let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
+    headers.insert(CONTENT_SECURITY_POLICY, policy);
+    headers.insert(CONTENT_LENGTH, length.into());
+    response
+}
+
+fn render(
+    base: &BaseUrl,
+    registries: &[(RegistryId, Condition)],
+    held: Option<&[Holding]>,
+) -> String {
+    let ids = registries.iter().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+    let lines = escaped(&cargo_lines(base, &ids));
+    let mut rows = String::new();
+    for (id, condition) in registries {
+        let holding = held.and_then(|held| held.iter().find(|holding| holding.registry == *id));
+        let (index, crates) =
+            holding.map_or(("…".into(), "…".into()), |h| (tally(h.index), tally(h.crates)));
+        let upstream = match condition {
+            Condition::Healthy => "answers",
+            Condition::Slow => "slow; known index files are served as they are",
+            Condition::Down { .. } => "does not answer; everything that is here is served",
+        };
+        // Writing to a string cannot fail.
+        let _ = write!(rows, "<tr><th scope=row>{id}<td>{index}<td>{crates}<td>{upstream}");
+    }
+    format!(
+        "<!doctype html><html lang=en><meta charset=utf-8>\
+         <meta name=viewport content=\"width=device-width,initial-scale=1\"><title>Crateport</title>\
+         <style>{STYLE}</style><main><h1>Crateport</h1>\
+         <p>This address is a cache of Rust crates. Builds that use it fetch each crate from upstream once, get it \
+         verified, and go on when upstream is down.</p>\
+         <h2>Use it</h2><p>Put these lines into <code>$CARGO_HOME/config.toml</code>, which is \
+         <code>~/.cargo/config.toml</code> unless you moved it:</p><pre>{lines}</pre>\
+         <p>Lock files stay as they are: they go on naming crates.io. cargo 1.68 or newer is needed.</p>\
+         <h2>What is here</h2><div class=wide><table><tr><th scope=col>registry<th scope=col>index files\
+         <th scope=col>crates<th scope=col>upstream{rows}</table></div>\
+         <p class=note>Counted every five minutes, when somebody looks.</p></main></html>\n"
+    )
+}
+
+fn tally(tally: Tally) -> String {
+    format!("{} <small>({})</small>", tally.objects, size(tally.bytes))
+}
+
+/// With a binary prefix and no more digits than anyone reads.
+fn size(bytes: u64) -> String {
+    const UNITS: [(u64, &str); 4] =
+        [(1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
+    match UNITS.iter().find(|(unit_bytes, _)| bytes >= *unit_bytes) {
+        Some((unit_bytes, unit)) => {
+            format!("{}.{} {unit}", bytes / unit_bytes, bytes % unit_bytes * 10 / unit_bytes)
+        }
+        None => format!("{bytes} B"),
+    }
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_shows_the_lines_and_what_is_held() {
+        let id: RegistryId = "crates-io".parse().unwrap();
+        let crates = Tally { objects: 3, bytes: 1_600_000 };
+        let held = [Holding { registry: id.clone(), index: Tally::default(), crates }];
+        let base = "http://a:8080".parse().unwrap();
+        let page = render(&base, &[(id.clone(), Condition::Healthy)], Some(&held));
+        for text in [
+            "sparse+http://a:8080/crates-io/index/",
+            "replace-with = &quot;crateport&quot;",
+            "3 <small>(1.5 MiB)",
+        ] {
+            assert!(page.contains(text), "{text} is missing in {page}");
+        }
+        assert!(render(&base, &[(id, Condition::Slow)], None).contains("…"));
+    }
+
+    #[test]
+    fn sizes_are_readable() {
+        for (bytes, expected) in
+            [(0, "0 B"), (1023, "1023 B"), (1536, "1.5 KiB"), (5 << 40, "5.0 TiB")]
+        {
+            assert_eq!(size(bytes), expected);
+        }
+    }
+}

@@ -1,0 +1,119 @@
+//! The record of one request: one log line and one count, at its end, however it ends.
+
+use std::net::IpAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
+use http::{HeaderValue, Method, StatusCode};
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::info;
+
+use crate::body::BodyError;
+use crate::metrics::HttpMetrics;
+
+/// Everything worth knowing of a request. Written when dropped.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pub(crate) metrics: HttpMetrics,
+    pub(crate) began: Instant,
+    pub(crate) client: IpAddr,
+    pub(crate) protocol: &'static str,
+    pub(crate) method: Method,
+    pub(crate) path: Box<str>,
+    pub(crate) user_agent: Option<HeaderValue>,
+    /// Empty unless it is a configured one.
+    pub(crate) registry: Box<str>,
+    pub(crate) resource: ResourceKind,
+    pub(crate) outcome: Outcome,
+    pub(crate) reason: Reason,
+    pub(crate) delivery: DeliveryKind,
+    pub(crate) upstream_status: Option<u16>,
+    pub(crate) status: StatusCode,
+    /// From the request's head to the answer's.
+    pub(crate) answered_after: Duration,
+    /// What went wrong, for the one who reads the log.
+    pub(crate) detail: Option<Box<str>>,
+    pub(crate) sent_bytes: u64,
+    pub(crate) end: End,
+    /// One of the requests in flight, until the body is gone.
+    pub(crate) _permit: Option<OwnedSemaphorePermit>,
+}
+
+/// How the body ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// All of it was handed over.
+    Whole,
+    /// The client left before.
+    Left,
+    /// It broke off on our side.
+    Broken,
+}
+
+impl Record {
+    /// Takes note of a piece of the body, and of what is left of it, if that is known. Nobody asks a body for its
+    /// end when its length says that it is there.
+    pub(crate) fn note(
+        &mut self,
+        piece: Option<&Result<Bytes, BodyError>>,
+        left_bytes: Option<u64>,
+    ) {
+        match piece {
+            Some(Ok(piece)) => self.sent_bytes += piece.len() as u64,
+            Some(Err(error)) => {
+                self.end = End::Broken;
+                self.detail = Some(error.to_string().into());
+                return;
+            }
+            None => self.end = End::Whole,
+        }
+        if left_bytes == Some(0) {
+            self.end = End::Whole;
+        }
+    }
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let duration = self.began.elapsed();
+        self.metrics.in_flight.dec();
+        self.metrics.request(&self.registry, self.resource, self.outcome, self.status, duration);
+        self.metrics.served(self.resource, self.delivery, self.sent_bytes);
+        info!(
+            client = %self.client,
+            protocol = self.protocol,
+            method = %self.method,
+            path = %self.path,
+            status = self.status.as_u16(),
+            registry = %self.registry,
+            resource = self.resource.as_str(),
+            outcome = self.outcome.as_str(),
+            reason = self.reason.as_str(),
+            delivery = self.delivery.as_str(),
+            upstream_status = self.upstream_status,
+            bytes = self.sent_bytes,
+            end = self.end.as_str(),
+            answered_ms = milliseconds(self.answered_after),
+            duration_ms = milliseconds(duration),
+            user_agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
+            detail = self.detail.as_deref(),
+            "request"
+        );
+    }
+}
+
+impl End {
+    const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Whole => "whole",
+            Self::Left => "client-left",
+            Self::Broken => "broken",
+        }
+    }
+}
+
+/// To the microsecond: more would be noise.
+fn milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1e6).round() / 1e3
+}
