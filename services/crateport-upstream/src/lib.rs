@@ -1,10 +1,39 @@
 //! The upstream port: how Crateport asks the registries it caches.
 //!
-//! [`Upstream`] is the contract; `sparse` is the backend that speaks to a sparse registry over HTTP. Nothing here
-//! decides what is kept or served: that is the cache's work.
+//! [`Upstream`] is the contract; [`SparseUpstream`] is the backend that speaks to a sparse registry over HTTP.
+//! Nothing here decides what is kept or served: that is the cache's work. The suite in `contract` (feature
+//! `contract`) is what every backend runs.
 
+mod address;
+mod answer;
+mod body;
+mod circuit;
+mod client;
+mod config;
+#[cfg(feature = "contract")]
+pub mod contract;
 mod error;
+mod failure;
+mod guard;
+mod gunzip;
+mod host;
+mod host_rule;
+mod index_url;
+mod limits;
+mod metrics;
 mod port;
+mod request;
+mod resolve;
+mod retry;
+mod sparse;
+mod waiting;
 
+pub use client::BuildError;
+pub use config::{OutboundProxy, SparseConfig};
 pub use error::UpstreamError;
+pub use host_rule::{AllowEntry, AllowList, HostName, InvalidHost};
+pub use index_url::{IndexUrl, InvalidIndexUrl};
+pub use limits::UpstreamLimits;
+pub use metrics::UpstreamMetrics;
 pub use port::{Ask, BodyStream, Condition, Found, Reply, Upstream};
+pub use sparse::SparseUpstream;

@@ -1,1 +1,58 @@
-fn main() {}
+//! Crateport: the command line, the settings, and the one place that names backends.
+//!
+//! Exit codes: 0 for success, 1 when the work failed, 2 when the command line or the settings cannot be used.
+
+mod cli;
+mod commands;
+mod compose;
+mod file_limit;
+mod settings;
+
+use std::process::ExitCode;
+
+use crate::cli::{Invocation, Refusal};
+use crate::settings::{Loaded, SettingsError};
+
+/// The work failed.
+const FAILED: u8 = 1;
+/// The command line or the settings cannot be used.
+const UNUSABLE: u8 = 2;
+
+fn main() -> ExitCode {
+    let invocation = match cli::parse(std::env::args_os()) {
+        Ok(invocation) => invocation,
+        Err(Refusal::Help(help)) => return commands::print(&help),
+        Err(Refusal::Usage(sentence)) => return complain(&sentence, UNUSABLE),
+    };
+    match run(invocation) {
+        Ok(code) => code,
+        Err(error) => match error.downcast_ref::<SettingsError>() {
+            Some(sentence) => complain(&sentence.to_string(), UNUSABLE),
+            None => complain(&format!("{error:#}"), FAILED),
+        },
+    }
+}
+
+fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
+    match invocation {
+        Invocation::Serve(inputs) => {
+            let loaded = inputs.load()?;
+            runtime()?.block_on(Box::pin(commands::serve::run(loaded)))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Invocation::Check(inputs) => {
+            let loaded: Loaded = inputs.load()?;
+            Ok(runtime()?.block_on(Box::pin(commands::check::run(&loaded))))
+        }
+        Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
+    }
+}
+
+fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+fn complain(sentence: &str, code: u8) -> ExitCode {
+    eprintln!("crateport: {sentence}");
+    ExitCode::from(code)
+}

@@ -253,8 +253,13 @@ impl ConnectionServer {
         C: Future<Output = hyper::Result<()>>,
     {
         let mut watch = Watch::new(heads, &self.limits);
-        // The first ring is at once, and asks the watch when the next shall be.
-        let mut alarm = pin!(tokio::time::sleep_until(activity.moment(activity.age())));
+        let now = activity.age();
+        let first_look = match watch.judge(now, activity.seen()) {
+            Verdict::Wait(until) => until,
+            // Overdue already: the loop below asks again and acts on it.
+            Verdict::Retire | Verdict::Cut(_) => now,
+        };
+        let mut alarm = pin!(tokio::time::sleep_until(activity.moment(first_look)));
         let mut closing: Option<End> = None;
         std::future::poll_fn(|context| {
             loop {

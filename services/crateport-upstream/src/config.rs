@@ -1,0 +1,64 @@
+//! What must be known of a sparse registry to ask it.
+
+use std::path::PathBuf;
+
+use crateport_types::{RegistryId, Secret};
+
+use crate::{AllowList, HostName, IndexUrl, UpstreamLimits};
+
+/// One sparse registry and how it is asked.
+#[derive(Clone, Debug)]
+pub struct SparseConfig {
+    /// What it is called here.
+    pub registry: RegistryId,
+    /// The root of its index.
+    pub index: IndexUrl,
+    /// Sent verbatim as `Authorization`, to the index URL's own origin and to `token_hosts`, to nobody else.
+    pub token: Option<Secret>,
+    /// The registry's other hosts: they get the token too, over https only unless the index itself is on http, and
+    /// may have private addresses.
+    pub token_hosts: Vec<HostName>,
+    /// Where a redirect, a `dl` or an `api` may lead although the address is private.
+    pub allow: AllowList,
+    /// The `User-Agent`; registries want it to name the program and its version.
+    pub user_agent: String,
+    /// PEM files whose certificates are trusted beside the system's.
+    pub ca_files: Vec<PathBuf>,
+    /// Whether an outbound proxy is used.
+    pub proxy: OutboundProxy,
+    /// The bounds.
+    pub limits: UpstreamLimits,
+}
+
+/// Whether requests leave through a proxy.
+///
+/// With a proxy, it is the proxy that resolves names, so of the address guard only what can be told from the URL
+/// is left: literal addresses and the name `localhost`. The proxy's own rules must keep names out of private
+/// networks. A proxy that is configured elsewhere than in the environment (macOS, Windows) and has a private address
+/// must be named in `allow`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OutboundProxy {
+    /// As `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` say, in capitals or not.
+    #[default]
+    Environment,
+    /// Never.
+    Direct,
+}
+
+impl SparseConfig {
+    /// A registry without a token, with nothing allowed beyond its own host, and the default limits.
+    #[must_use]
+    pub fn new(registry: RegistryId, index: IndexUrl, user_agent: impl Into<String>) -> Self {
+        Self {
+            registry,
+            index,
+            token: None,
+            token_hosts: Vec::new(),
+            allow: AllowList::default(),
+            user_agent: user_agent.into(),
+            ca_files: Vec::new(),
+            proxy: OutboundProxy::default(),
+            limits: UpstreamLimits::default(),
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! `serve`: the cache itself, until it is told to stop.
+//!
+//! There is one way down: unready, no new connections, requests in flight to their end, fills to theirs, the last
+//! spans out. A second signal cuts it short.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use crateport_http::listen::{Listener, Server};
+use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
+use crateport_telemetry::metrics::Registry;
+use crateport_types::RegistryId;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::print;
+use crate::settings::{Loaded, Settings};
+use crate::{compose, file_limit};
+
+const VERSION: &str = env!("CARGO_PKG_VERSION");
+/// The ops listener goes last and has nothing that is worth waiting for.
+const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
+/// Spans that a collector does not take in this time are lost.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT.
+pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
+    let settings = loaded.settings;
+    let telemetry = crateport_telemetry::logging::init(&compose::logs(&settings))?;
+    file_limit::raise();
+
+    let mut listeners = Vec::new();
+    for listen in &settings.listen {
+        listeners.push(Listener::bind(compose::listener(listen)).await?);
+    }
+    let ops_listener = Listener::bind(compose::ops_listener(settings.ops_listen)).await?;
+    let banner = banner(&settings, &listeners, &ops_listener)?;
+
+    let metrics = Registry::new(VERSION)?;
+    let cache = compose::cache(&settings, metrics.as_ref())?;
+    let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
+    let limits = compose::listen_limits(&settings)?;
+    let server = Server::new(limits.clone());
+    crateport_http::register_listeners(&server.stats(), metrics.as_ref())?;
+    let readiness = Readiness::default();
+    let ops = ops_router(OpsConfig {
+        cache: cache.clone(),
+        metrics,
+        readiness: readiness.clone(),
+        version: VERSION,
+        replica: settings.replica.clone(),
+    });
+
+    let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
+    let drain_timeout = settings.drain_timeout;
+    let main =
+        tokio::spawn(server.serve(listeners, app, stop.clone().cancelled_owned(), drain_timeout));
+    let ops_stopped = stop_ops.clone().cancelled_owned();
+    let ops = tokio::spawn(Server::new(limits).serve(
+        vec![ops_listener],
+        ops,
+        ops_stopped,
+        OPS_DRAIN_TIMEOUT,
+    ));
+    print(&banner);
+    info!(version = VERSION, replica = settings.replica, "serving");
+
+    stopped().await?;
+    info!("stopping: requests in flight are brought to their end");
+    readiness.end();
+    stop.cancel();
+    tokio::spawn(async {
+        if stopped().await.is_ok() {
+            warn!("stopped at once by a second signal");
+            std::process::exit(1);
+        }
+    });
+    let drained = main.await?;
+    if drained.cut > 0 {
+        warn!(connections = drained.cut, "connections were cut at the end of the drain timeout");
+    }
+    if !cache.drain(drain_timeout).await {
+        warn!("fills were given up at the end of the drain timeout; nothing of them is kept");
+    }
+    stop_ops.cancel();
+    ops.await?;
+    info!("stopped");
+    if let Err(error) = telemetry.shutdown(FLUSH_TIMEOUT).await {
+        warn!(%error, "the last spans are lost");
+    }
+    Ok(())
+}
+
+async fn stopped() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
+}
+
+/// Where it listens, and what to paste.
+fn banner(settings: &Settings, listeners: &[Listener], ops: &Listener) -> anyhow::Result<String> {
+    let mut text = String::new();
+    let mut bases = Vec::new();
+    for (listener, configured) in listeners.iter().zip(&settings.listen) {
+        let scheme = if configured.tls.is_some() { Scheme::Https } else { Scheme::Http };
+        bases.push(local_base(listener.local_addr(), scheme)?);
+    }
+    for base in &bases {
+        writeln!(text, "listening on {base}")?;
+    }
+    writeln!(text, "ops on {}", local_base(ops.local_addr(), Scheme::Http)?)?;
+    writeln!(text, "store {}", settings.store)?;
+    if let Some(base) = settings.public_url.as_ref().or(bases.first()) {
+        let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
+        let ids = enabled.map(|registry| registry.id.clone()).collect::<Vec<RegistryId>>();
+        write!(text, "\nPut this into $CARGO_HOME/config.toml:\n\n{}\n", cargo_lines(base, &ids))?;
+    }
+    Ok(text)
+}

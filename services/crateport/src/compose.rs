@@ -1,0 +1,176 @@
+//! Puts the house together from its settings: the only place that names backends.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use crateport_cache::{Cache, CacheLimits, Ports, RegistryPolicy, RegistrySetup};
+use crateport_coord::LocalCoordinator;
+use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
+use crateport_http::{App, AppConfig, BasePolicy};
+use crateport_store::{FsStore, Scratch};
+use crateport_telemetry::OtlpConfig;
+use crateport_telemetry::logging::LogConfig;
+use crateport_upstream::{
+    AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
+};
+
+use crate::settings::{Coordination, ListenAddress, RegistrySettings, Settings, StoreLocation};
+
+/// Notes on single files, a few hundred bytes each: more than the names that a fleet asks for in vain.
+const NOTES_MAX: u64 = 100_000;
+
+/// The store.
+pub(crate) fn store(settings: &Settings) -> anyhow::Result<FsStore> {
+    let StoreLocation::Fs(directory) = &settings.store;
+    FsStore::open(directory).with_context(|| format!("the store {} cannot be used", settings.store))
+}
+
+/// A registry's upstream.
+pub(crate) fn upstream(
+    settings: &Settings,
+    registry: &RegistrySettings,
+    metrics: UpstreamMetrics,
+) -> anyhow::Result<SparseUpstream> {
+    let allow = registry.allow.iter().chain(&settings.upstream_allow).cloned();
+    let config = SparseConfig {
+        token: registry.token.clone(),
+        token_hosts: registry.hosts.clone(),
+        allow: AllowList::new(allow.collect()),
+        ca_files: settings.upstream_ca_files.clone(),
+        limits: upstream_limits(settings),
+        ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
+    };
+    SparseUpstream::new(config, metrics)
+        .with_context(|| format!("the registry {} cannot be used", registry.id))
+}
+
+/// The cache and everything below it.
+pub(crate) fn cache(settings: &Settings, metrics: &prometheus::Registry) -> anyhow::Result<Cache> {
+    let store = store(settings)?;
+    let scratch = match &settings.spool_dir {
+        Some(directory) => Scratch::open(directory).with_context(|| {
+            format!("the spool directory {} cannot be used", directory.display())
+        })?,
+        None => store.scratch().clone(),
+    };
+    let coordinator = match settings.coord {
+        Coordination::Local => LocalCoordinator::new(NOTES_MAX),
+    };
+    let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
+    let upstream_metrics = UpstreamMetrics::register(metrics)?;
+    let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
+    let registries = registries.map(|registry| {
+        let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
+        Ok(RegistrySetup { policy: policy(settings, registry), upstream })
+    });
+    let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+}
+
+/// The service of the main listeners.
+pub(crate) fn app(
+    settings: &Settings,
+    cache: Cache,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<App> {
+    let base = BasePolicy {
+        public_url: settings.public_url.clone(),
+        trusted_proxies: settings.trusted_proxies.clone(),
+    };
+    let config = AppConfig {
+        base,
+        replica: settings.replica.clone(),
+        requests_max: settings.requests_max.try_into()?,
+    };
+    Ok(App::new(cache, config, metrics)?)
+}
+
+/// The limits of the listeners.
+pub(crate) fn listen_limits(settings: &Settings) -> anyhow::Result<Limits> {
+    Ok(Limits {
+        connections_max: settings.connections_max.try_into()?,
+        streams_max: settings.streams_max,
+        header_bytes_max: settings.header_size_max.try_into()?,
+        handshake_timeout: settings.handshake_timeout,
+        header_timeout: settings.header_timeout,
+        idle_timeout: settings.idle_timeout,
+        body_timeout: settings.body_timeout,
+        ..Limits::default()
+    })
+}
+
+/// One main listener.
+pub(crate) fn listener(listen: &ListenAddress) -> ListenerConfig {
+    let tls = listen.tls.as_ref();
+    let tls = tls.map(|tls| TlsFiles { certificate: tls.cert.clone(), key: tls.key.clone() });
+    ListenerConfig { address: listen.address, tls }
+}
+
+/// The ops listener.
+pub(crate) fn ops_listener(address: SocketAddr) -> ListenerConfig {
+    ListenerConfig { address, tls: None }
+}
+
+fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
+    RegistryPolicy {
+        id: registry.id.clone(),
+        index_ttl: registry.index_ttl.unwrap_or(settings.index_ttl),
+        absent_ttl: registry.absent_ttl.unwrap_or(settings.absent_ttl),
+        config_ttl: settings.config_ttl,
+    }
+}
+
+fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
+    Ok(CacheLimits {
+        index_memory_bytes_max: settings.index_memory,
+        index_size_bytes_max: settings.index_size_max.try_into()?,
+        krate_size_bytes_max: settings.crate_size_max,
+        fills_max: settings.fills_max.try_into()?,
+        spool_memory_bytes_max: settings.spool_memory.try_into()?,
+        refresh_patience: settings.refresh_patience,
+        wait_max: settings.wait_max,
+        refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
+        ..CacheLimits::default()
+    })
+}
+
+fn upstream_limits(settings: &Settings) -> UpstreamLimits {
+    UpstreamLimits {
+        connect_timeout: settings.upstream_connect_timeout,
+        answer_timeout: settings.upstream_answer_timeout,
+        idle_timeout: settings.upstream_idle_timeout,
+        deadline: settings.upstream_deadline,
+        retries_max: settings.upstream_retries_max,
+        requests_max: usize::try_from(settings.upstream_requests_max).unwrap_or(usize::MAX),
+        slow_after: settings.refresh_patience,
+        cool_off_max: settings.upstream_cool_off_max,
+        index_size_bytes_max: settings.index_size_max,
+        ..UpstreamLimits::default()
+    }
+}
+
+/// Names this program, as crates.io asks of those who fetch from it.
+fn user_agent(settings: &Settings) -> String {
+    let contact = settings
+        .user_agent_contact
+        .as_ref()
+        .map(|contact| format!(" ({contact})"))
+        .unwrap_or_default();
+    format!("crateport/{}{contact}", env!("CARGO_PKG_VERSION"))
+}
+
+/// Logs and traces.
+pub(crate) fn logs(settings: &Settings) -> LogConfig {
+    let variable = |name: &str| std::env::var(name).ok();
+    LogConfig {
+        format: settings.log_format,
+        filter: settings.log.clone(),
+        otlp: OtlpConfig::choose(
+            settings.otlp_endpoint.clone(),
+            &settings.replica,
+            env!("CARGO_PKG_VERSION"),
+            variable,
+        ),
+    }
+}

@@ -1,0 +1,132 @@
+//! The settings: one table, from which the flags, the environment variables, the file's keys, the help and the
+//! [`Settings`] struct all come.
+//!
+//! A flag wins over the environment, the environment over the file, the file over the default. A setting is parsed
+//! once, here; a value that cannot be used stops the start with one sentence that names it and where it comes from.
+
+mod cross_checks;
+mod defaults;
+mod environment;
+mod error;
+mod file;
+mod kind;
+mod load;
+mod nearest;
+mod registries;
+mod source;
+mod table;
+
+use crateport_telemetry::logging::{LogFilter, LogFormat};
+use crateport_types::BaseUrl;
+use crateport_upstream::AllowEntry;
+use ipnet::IpNet;
+
+pub(crate) use self::error::SettingsError;
+pub(crate) use self::kind::choice::{Coordination, Delivery, StoreLocation};
+pub(crate) use self::kind::listen::{ListenAddress, TlsFiles};
+use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
+use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica};
+use self::kind::{List, Maybe, One};
+pub(crate) use self::load::{Inputs, Loaded, Row, usual_files};
+pub(crate) use self::registries::RegistrySettings;
+pub(crate) use self::source::Source;
+pub(crate) use self::table::Setting;
+
+table::settings! {
+    "Listening" {
+        listen "listen": List<ListenAddress> = "127.0.0.1:8080",
+            "Where clients connect; repeat for more. With TLS: ADDRESS,cert=FILE,key=FILE. Port 0 takes a free one";
+        ops_listen "ops-listen": One<OpsAddress> = "127.0.0.1:8081",
+            "Where health, metrics and the version are answered; never make it public";
+        public_url "public-url": Maybe<BaseUrl> = none,
+            "The base under which clients reach this Crateport; without it each request tells";
+        trusted_proxies "trusted-proxies": List<IpNet> = none,
+            "Networks whose forwarded headers are believed; repeat for more";
+        replica "replica": One<Replica> = (defaults::replica, "the host name"),
+            "This replica's name in x-served-by and in traces";
+    }
+    "Storage and delivery" {
+        store "store": One<StoreLocation> = (defaults::store, "fs:<user data directory>/crateport"),
+            "Where objects are kept: fs:DIRECTORY";
+        coord "coord": One<Coordination> = "local",
+            "How replicas agree who fetches what: local";
+        delivery "delivery": One<Delivery> = "auto",
+            "How crates reach clients: streamed, or by redirect to the store";
+        spool_memory "spool-memory": One<Size> = "256KiB",
+            "Memory that one fill may use before it uses the disk";
+        spool_dir "spool-dir": Maybe<FilePath> = none,
+            "Where fills wait until they are verified; without it inside the store's directory";
+    }
+    "Freshness" {
+        index_ttl "index-ttl": One<Ttl> = "60s",
+            "How old an index file may be before upstream is asked again";
+        absent_ttl "absent-ttl": One<Ttl> = "10s",
+            "How long upstream's 404 is remembered";
+        config_ttl "config-ttl": One<Ttl> = "10m",
+            "How old upstream's config.json may be";
+        refresh_patience "refresh-patience": One<Ttl> = "1s",
+            "Longest that a client waits for a refresh when there is a copy to serve";
+        refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
+            "How many hot index files are refreshed ahead at once; 0 turns it off";
+    }
+    "Limits" {
+        index_memory "index-memory": One<SizeOrZero> = "128MiB",
+            "Memory for the hottest index files";
+        index_size_max "index-size-max": One<Size> = "16MiB",
+            "Largest index file";
+        crate_size_max "crate-size-max": One<Size> = "512MiB",
+            "Largest crate";
+        fills_max "fills-max": One<Count> = "256",
+            "How many objects are fetched at once";
+        wait_max "wait-max": One<Timeout> = "25s",
+            "Longest that a client waits for the first byte of a fill";
+        connections_max "connections-max": One<Count> = "8192",
+            "How many clients may be connected";
+        requests_max "requests-max": One<Count> = "4096",
+            "How many requests may be in flight; more are answered 503";
+        streams_max "streams-max": One<Count> = "250",
+            "How many requests one HTTP/2 connection may have in flight";
+        header_size_max "header-size-max": One<Size> = "32KiB",
+            "Largest request header";
+        header_timeout "header-timeout": One<Timeout> = "10s",
+            "Longest that a request header may take to arrive";
+        handshake_timeout "handshake-timeout": One<Timeout> = "10s",
+            "Longest that a TLS handshake may take";
+        idle_timeout "idle-timeout": One<Timeout> = "75s",
+            "Longest that a connection may stay open without a request";
+        body_timeout "body-timeout": One<Timeout> = "60s",
+            "Longest that a body may stand still, in either direction";
+        drain_timeout "drain-timeout": One<Timeout> = "30s",
+            "Longest that the end of the process waits for requests in flight";
+    }
+    "Upstream" {
+        upstream_connect_timeout "upstream-connect-timeout": One<Timeout> = "3s",
+            "Longest that connecting may take";
+        upstream_answer_timeout "upstream-answer-timeout": One<Timeout> = "15s",
+            "Longest wait for the header of an answer";
+        upstream_idle_timeout "upstream-idle-timeout": One<Timeout> = "15s",
+            "Longest wait for the next byte of an answer";
+        upstream_deadline "upstream-deadline": One<Timeout> = "20s",
+            "Longest that one question may take to be answered, with all retries";
+        upstream_retries_max "upstream-retries-max": One<CountOrZero> = "2",
+            "How often a question is asked again";
+        upstream_requests_max "upstream-requests-max": One<Count> = "128",
+            "How many requests one host gets at once";
+        upstream_cool_off_max "upstream-cool-off-max": One<Timeout> = "60s",
+            "Longest that a host which asked for fewer requests is left alone";
+        upstream_allow "upstream-allow": List<AllowEntry> = none,
+            "Hosts, host:port or networks that redirects and downloads may lead to although they are private";
+        upstream_ca_files "upstream-ca-files": List<FilePath> = none,
+            "PEM files with further certificate authorities";
+        user_agent_contact "user-agent-contact": Maybe<Contact> = none,
+            "Whom upstream may ask about this Crateport; ends the User-Agent";
+    }
+    "Logs and traces" {
+        log_format "log-format": One<LogFormat> = "text",
+            "Form of log lines";
+        log "log": One<LogFilter> = "info",
+            "Which log lines are written, as in info,crateport_cache=debug";
+        otlp_endpoint "otlp-endpoint": Maybe<HttpUrl> = none,
+            "Collector for traces (OTLP over HTTP); without it OTEL_EXPORTER_OTLP_ENDPOINT tells";
+    }
+}

@@ -1,0 +1,95 @@
+//! Settings that are right alone and wrong together: one sentence each.
+
+use std::net::{IpAddr, SocketAddr};
+
+use super::{Delivery, Settings, SettingsError, StoreLocation};
+
+/// The first thing that cannot work, if any.
+pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
+    let checks = [listeners, ops_listener, delivery, patience, connecting, registries];
+    match checks.into_iter().find_map(|check| check(settings)) {
+        Some(sentence) => Err(SettingsError::Conflict(sentence)),
+        None => Ok(()),
+    }
+}
+
+fn listeners(settings: &Settings) -> Option<String> {
+    let addresses: Vec<SocketAddr> = settings.listen.iter().map(|it| it.address).collect();
+    if addresses.is_empty() {
+        return Some("listen names no address, so that no client could connect".to_owned());
+    }
+    let (first, second) = addresses.iter().enumerate().find_map(|(index, first)| {
+        let second = addresses.iter().skip(index + 1).find(|second| collide(*first, **second))?;
+        Some((first, second))
+    })?;
+    Some(format!("listen names {first} and {second}, which cannot both be had"))
+}
+
+fn ops_listener(settings: &Settings) -> Option<String> {
+    let ops = settings.ops_listen;
+    let listen = settings.listen.iter().find(|listen| collide(listen.address, ops))?;
+    Some(format!("listen {listen} and ops-listen {ops} cannot both be had: use another port"))
+}
+
+fn delivery(settings: &Settings) -> Option<String> {
+    match (settings.delivery, &settings.store) {
+        (Delivery::Redirect, StoreLocation::Fs(_)) => Some(format!(
+            "delivery=redirect cannot be with store={}, which no client can reach: \
+             use delivery=auto or delivery=stream",
+            settings.store
+        )),
+        _ => None,
+    }
+}
+
+fn patience(settings: &Settings) -> Option<String> {
+    let (patience, deadline) = (settings.refresh_patience, settings.upstream_deadline);
+    (patience > deadline).then(|| {
+        format!(
+            "refresh-patience ({patience:?}) cannot be longer than upstream-deadline ({deadline:?})"
+        )
+    })
+}
+
+fn connecting(settings: &Settings) -> Option<String> {
+    let (connect, deadline) = (settings.upstream_connect_timeout, settings.upstream_deadline);
+    (connect > deadline).then(|| {
+        format!(
+            "upstream-connect-timeout ({connect:?}) cannot be longer than \
+             upstream-deadline ({deadline:?})"
+        )
+    })
+}
+
+fn registries(settings: &Settings) -> Option<String> {
+    let is_any = settings.registries.iter().any(|registry| registry.is_enabled);
+    (!is_any).then(|| "no registry is enabled, so that there is nothing to serve".to_owned())
+}
+
+/// Whether binding one leaves no room for the other.
+fn collide(a: SocketAddr, b: SocketAddr) -> bool {
+    let is_same_host = match (a.ip(), b.ip()) {
+        (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => false,
+        (a, b) => a == b || a.is_unspecified() || b.is_unspecified(),
+    };
+    a.port() != 0 && a.port() == b.port() && is_same_host
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_address_of_a_host_collides_with_each_of_them() {
+        for (a, b, expected) in [
+            ("127.0.0.1:8080", "127.0.0.1:8080", true),
+            ("0.0.0.0:8080", "127.0.0.1:8080", true),
+            ("127.0.0.1:8080", "127.0.0.2:8080", false),
+            ("127.0.0.1:8080", "127.0.0.1:8081", false),
+            ("127.0.0.1:0", "127.0.0.1:0", false),
+            ("[::]:8080", "0.0.0.0:8080", false),
+        ] {
+            assert_eq!(collide(a.parse().unwrap(), b.parse().unwrap()), expected, "{a} {b}");
+        }
+    }
+}

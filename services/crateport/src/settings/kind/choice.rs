@@ -1,0 +1,118 @@
+//! Settings that choose one of a few things: where objects are kept, who coordinates, how crates are delivered.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use crateport_telemetry::logging::LogFormat;
+
+use super::{Word, hide_password};
+
+/// Where objects are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoreLocation {
+    /// Files under an absolute directory.
+    Fs(PathBuf),
+}
+
+/// How replicas agree who fetches what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Coordination {
+    /// Within one process.
+    Local,
+}
+
+/// How crates reach clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    /// By redirect where the store can and it pays, else streamed.
+    Auto,
+    /// Always through this process.
+    Stream,
+    /// Always from the store.
+    Redirect,
+}
+
+impl Word for StoreLocation {
+    type Value = Self;
+    const VALUE_NAME: &'static str = "STORE";
+    const ALLOWED: &'static str = "fs:DIRECTORY";
+
+    fn parse_word(text: &str) -> Result<Self, String> {
+        if text.starts_with("s3:") {
+            return Err("S3 stores are not in this build".to_owned());
+        }
+        let directory = text.strip_prefix("fs:").ok_or("it does not begin with fs:")?;
+        if directory.starts_with('~') {
+            return Err("no shell replaces the ~ here, so write the directory out".to_owned());
+        }
+        if directory.is_empty() || directory.starts_with("//") {
+            return Err("it names no directory".to_owned());
+        }
+        std::path::absolute(directory).map(Self::Fs).map_err(|error| error.to_string())
+    }
+
+    fn show(text: &str) -> String {
+        Self::parse_word(text).map_or_else(|_| hide_password(text), |location| location.to_string())
+    }
+}
+
+impl Word for Coordination {
+    type Value = Self;
+    const VALUE_NAME: &'static str = "COORD";
+    const ALLOWED: &'static str = "local";
+
+    fn parse_word(text: &str) -> Result<Self, String> {
+        match text {
+            "local" => Ok(Self::Local),
+            _ if text.starts_with("redis") => Err("Redis is not in this build".to_owned()),
+            _ => Err("it is not known".to_owned()),
+        }
+    }
+}
+
+impl Word for Delivery {
+    type Value = Self;
+    const VALUE_NAME: &'static str = "auto|stream|redirect";
+    const ALLOWED: &'static str = "auto, stream or redirect";
+
+    fn parse_word(text: &str) -> Result<Self, String> {
+        match text {
+            "auto" => Ok(Self::Auto),
+            "stream" => Ok(Self::Stream),
+            "redirect" => Ok(Self::Redirect),
+            _ => Err("it is not known".to_owned()),
+        }
+    }
+}
+
+impl Word for LogFormat {
+    type Value = Self;
+    const VALUE_NAME: &'static str = "text|json";
+    const ALLOWED: &'static str = "text or json";
+
+    fn parse_word(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|_| "it is not known".to_owned())
+    }
+}
+
+impl fmt::Display for StoreLocation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Fs(directory) => write!(f, "fs:{}", directory.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_is_a_directory_made_absolute() {
+        let StoreLocation::Fs(directory) = StoreLocation::parse_word("fs:a/b").unwrap();
+        assert!(directory.is_absolute() && directory.ends_with("a/b"));
+        for text in ["", "fs:", "fs:~/a", "fs://a", "/a", "s3://bucket/prefix", "gs://bucket"] {
+            assert!(StoreLocation::parse_word(text).is_err(), "{text}");
+        }
+    }
+}
