@@ -23,7 +23,7 @@ use ipnet::IpNet;
 
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::choice::{Coordination, Delivery, StoreLocation};
-pub(crate) use self::kind::listen::{ListenAddress, TlsFiles};
+pub(crate) use self::kind::listen::ListenAddress;
 use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
 use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica};
 use self::kind::{List, Maybe, One};

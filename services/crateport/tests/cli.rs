@@ -203,9 +203,8 @@ fn check_tells_what_is_in_order_and_what_to_do() {
     let taken = format!(
         "failed   listen    {taken_address} is taken by another program: stop it or change listen"
     );
-    let unreadable = format!(
-        "failed   tls       for {taken_address}: /missing.pem is not a readable PEM file: "
-    );
+    let unreadable =
+        format!("failed   tls       for {taken_address}: cannot read the TLS file /missing.pem: ");
     for start in [taken, unreadable] {
         assert!(stdout.lines().any(|line| line.starts_with(&start)), "{start}\n{stdout}");
     }

@@ -5,7 +5,9 @@
 mod clock;
 mod file_limit;
 mod listen;
+mod store;
 mod tls;
+mod upstream;
 
 use std::fmt::Write;
 use std::pin::Pin;
@@ -35,11 +37,13 @@ struct Check {
     run: fn(&Settings) -> Findings<'_>,
 }
 
-/// In the order of their lines. Those of the store and of upstream, with [`clock::judge`], come with them.
-const CHECKS: [Check; 3] = [
+/// In the order of their lines.
+const CHECKS: [Check; 5] = [
     Check { name: "listen", run: |settings| Box::pin(listen::check(settings)) },
-    Check { name: "tls", run: |settings| Box::pin(async { tls::check(settings) }) },
+    Check { name: "tls", run: |settings| Box::pin(tls::check(settings)) },
     Check { name: "files", run: |settings| Box::pin(async { file_limit::check(settings) }) },
+    Check { name: "store", run: |settings| Box::pin(store::check(settings)) },
+    Check { name: "upstream", run: |settings| Box::pin(upstream::check(settings)) },
 ];
 
 /// Longest that one check may take: upstream's deadline and time to tell.

@@ -10,7 +10,6 @@ use super::Finding;
 const DIFFERENCE_MAX: Duration = Duration::from_secs(60);
 
 /// Compares `ours` with upstream's `Date`, both of the moment when the answer came.
-#[cfg_attr(not(test), expect(dead_code, reason = "the check of upstream calls it"))]
 pub(super) fn judge(ours: SystemTime, theirs: SystemTime) -> Finding {
     let (difference, word) = match ours.duration_since(theirs) {
         Ok(ahead) => (ahead, "ahead of"),

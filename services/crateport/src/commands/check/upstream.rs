@@ -1,0 +1,54 @@
+//! Whether each upstream answers as a sparse registry does, and whether the clocks agree.
+
+use std::time::{Duration, SystemTime};
+
+use crateport_types::RegistryConfig;
+use crateport_upstream::{Ask, Reply, Upstream as _, UpstreamMetrics};
+
+use super::{Finding, clock};
+use crate::compose;
+use crate::settings::{RegistrySettings, Settings};
+
+/// Many times what any registry says of itself.
+const CONFIG_SIZE_BYTES_MAX: usize = 64 << 10;
+
+/// One finding per registry, and one on the clock for the first that tells the time.
+pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut clock = None;
+    for registry in settings.registries.iter().filter(|registry| registry.is_enabled) {
+        let id = &registry.id;
+        findings.push(match ask(settings, registry).await {
+            Ok((config, date)) => {
+                clock = clock.or(date.map(|date| clock::judge(SystemTime::now(), date)));
+                let search = if config.api.is_some() { "" } else { ", has no search" };
+                Finding::Ok(format!("{id} answers{search}"))
+            }
+            Err(error) => Finding::Failed(format!(
+                "{id}: {error:#}; check its index, the network, and HTTPS_PROXY or \
+                 upstream-ca-files if there is a proxy"
+            )),
+        });
+    }
+    findings.extend(clock);
+    findings
+}
+
+async fn ask(
+    settings: &Settings,
+    registry: &RegistrySettings,
+) -> anyhow::Result<(RegistryConfig, Option<SystemTime>)> {
+    let metrics = UpstreamMetrics::register(&prometheus::Registry::new())?;
+    let upstream = compose::upstream(settings, registry, metrics)?;
+    let deadline = settings.upstream_deadline + Duration::from_secs(1);
+    match tokio::time::timeout(deadline, upstream.fetch(Ask::Config)).await?? {
+        Reply::Found(found) => {
+            let date = found.date;
+            let bytes = found.collect(CONFIG_SIZE_BYTES_MAX).await?;
+            Ok((RegistryConfig::parse(&bytes)?, date))
+        }
+        Reply::Absent | Reply::Unchanged => {
+            anyhow::bail!("it has no config.json, so it is no sparse registry")
+        }
+    }
+}
