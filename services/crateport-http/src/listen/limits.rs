@@ -13,7 +13,8 @@ pub struct Limits {
     /// Bytes of a request's head: request line and headers on HTTP/1, the header list on HTTP/2. More is answered 431.
     pub header_bytes_max: u32,
     /// Bytes of one response that wait inside an HTTP/2 connection for the client's flow-control window. With
-    /// `streams_max` it bounds the memory of a connection whose client does not read.
+    /// `streams_max` it bounds the memory of a connection whose client does not read. One download over loopback is no
+    /// faster with 400 KiB, hyper's default.
     pub send_buffer_bytes_max: usize,
     /// Longest TLS handshake, from the accepted connection to the first byte of HTTP.
     pub handshake_timeout: Duration,
@@ -39,7 +40,7 @@ impl Default for Limits {
             connections_max: 8192,
             streams_max: 250,
             header_bytes_max: 32 * 1024,
-            send_buffer_bytes_max: 256 * 1024,
+            send_buffer_bytes_max: 64 * 1024,
             handshake_timeout: Duration::from_secs(10),
             header_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(60),

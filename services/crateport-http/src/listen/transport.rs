@@ -182,3 +182,38 @@ pub(crate) fn is_write_stall(error: &(dyn std::error::Error + 'static)) -> bool 
     }
     false
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(60);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_reads_slowly_is_borne_and_one_that_stops_is_not() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let socket =
+            Socket::Plain(TcpStream::connect(listener.local_addr().unwrap()).await.unwrap());
+        let mut transport = Transport::new(socket, TIMEOUT, Arc::new(Activity::new()));
+        let mut waits = async |time| {
+            let wait = std::future::poll_fn(|context| {
+                transport.judge_write::<usize>(context, Poll::Pending)
+            });
+            let waited = tokio::time::timeout(time, wait).await;
+            if waited.is_err() {
+                let _ = transport.judge_write(
+                    &mut Context::from_waker(std::task::Waker::noop()),
+                    Poll::Ready(Ok(1)),
+                );
+            }
+            waited
+        };
+        for _piece in 0..5 {
+            assert!(waits(TIMEOUT / 2).await.is_err(), "the wait goes on");
+        }
+        let error = waits(TIMEOUT * 2).await.expect("the wait ends by itself").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+        assert!(is_write_stall(&io::Error::other(error)));
+        assert!(!is_write_stall(&io::Error::from(io::ErrorKind::TimedOut)));
+    }
+}

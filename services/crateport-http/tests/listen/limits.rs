@@ -11,7 +11,7 @@ use crate::support::{
     exchange, patiently, plain, reaches, read_head, read_response, read_to_close, send,
 };
 
-const SHORT: Duration = Duration::from_millis(200);
+const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
 async fn a_head_that_comes_too_slowly_is_cut() {
@@ -109,20 +109,6 @@ async fn a_client_that_does_not_read_its_response_is_cut() {
     read_head(&mut stream).await;
     server.until(|stats| stats.stalled_connections == 1 && stats.connections_open == 0).await;
     reaches(&server.service.endless, 0).await;
-}
-
-#[tokio::test]
-async fn a_slow_reader_is_not_cut() {
-    let server = plain(Limits { body_timeout: SHORT, ..Limits::default() }).await;
-    let mut slow = server.connect().await;
-    send(&mut slow, "GET /endless HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
-    let mut buffer = vec![0; 1024 * 1024];
-    // For five times the timeout it takes a piece now and then, so that the socket is full nearly all the time.
-    for _piece in 0..20 {
-        tokio::time::sleep(SHORT / 4).await;
-        patiently(tokio::io::AsyncReadExt::read_exact(&mut slow, &mut buffer)).await.unwrap();
-    }
-    assert_eq!(server.stats.snapshot().stalled_connections, 0);
 }
 
 #[tokio::test]

@@ -1,13 +1,13 @@
 //! Defaults that depend on the machine.
 
-use directories::BaseDirs;
+use etcetera::BaseStrategy as _;
 
 use super::kind::text::{REPLICA_LENGTH_MAX, is_replica_byte};
 
 /// `fs:` and the user's data directory.
 pub(super) fn store() -> Result<String, String> {
-    let directories =
-        BaseDirs::new().ok_or("no home directory is known here, so say fs:DIRECTORY")?;
+    let directories = etcetera::choose_base_strategy()
+        .map_err(|_| "no home directory is known here, so say fs:DIRECTORY")?;
     let directory = directories.data_dir().join("crateport");
     let text = directory.to_str().ok_or("the user's data directory is not UTF-8 text")?;
     Ok(format!("fs:{text}"))

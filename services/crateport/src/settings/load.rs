@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use directories::BaseDirs;
+use etcetera::BaseStrategy as _;
 
 use super::environment::{self, Environment};
 use super::file::{self, FileKeys};
@@ -53,7 +53,7 @@ pub(crate) struct Given(BTreeMap<&'static str, Said>);
 
 /// The usual places of the file: the user's, then the machine's.
 pub(crate) fn usual_files() -> Vec<PathBuf> {
-    let user = BaseDirs::new().map(|directories| directories.config_dir().to_owned());
+    let user = etcetera::choose_base_strategy().ok().map(|directories| directories.config_dir());
     let directories = user.into_iter().chain([PathBuf::from("/etc")]);
     directories.map(|directory| directory.join("crateport/config.toml")).collect()
 }
