@@ -9,6 +9,7 @@ mod error;
 #[cfg(feature = "testing")]
 mod faulty;
 mod fs;
+mod metered;
 mod port;
 mod scratch;
 
@@ -16,6 +17,7 @@ pub use error::StoreError;
 #[cfg(feature = "testing")]
 pub use faulty::{FaultyStore, StoreFault};
 pub use fs::{FileReader, FsStore};
+pub use metered::MeteredStore;
 pub use port::{
     Attributes, Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Payload, PutOptions,
     Read,

@@ -1,5 +1,7 @@
 //! The file store: the contract, and what only files can suffer.
 
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
 use std::sync::Arc;
 
 use bytes::Bytes;

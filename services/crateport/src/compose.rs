@@ -8,7 +8,7 @@ use crateport_cache::{Cache, CacheLimits, Ports, RegistryPolicy, RegistrySetup};
 use crateport_coord::LocalCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{FsStore, Scratch};
+use crateport_store::{FsStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
@@ -57,6 +57,7 @@ pub(crate) fn cache(settings: &Settings, metrics: &prometheus::Registry) -> anyh
     let coordinator = match settings.coord {
         Coordination::Local => LocalCoordinator::new(NOTES_MAX),
     };
+    let store = MeteredStore::new(Arc::new(store), metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
