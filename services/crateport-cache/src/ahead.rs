@@ -87,16 +87,21 @@ impl Due {
 
 async fn carry_out(cache: Weak<Inner>, plan: Plan, at_once: Arc<Semaphore>) {
     let Some(cache) = cache.upgrade() else { return };
+    if cache.limits.refresh_ahead_max == 0 || cache.tasks.is_closed() {
+        return;
+    }
+    // Files that a build used together are due together: they take turns for as long as a client would wait.
+    let turn = tokio::time::timeout(cache.limits.wait_max, at_once.acquire()).await;
+    let Ok(Ok(_permit)) = turn else { return };
     let (Some(registry), Some(copy)) =
         (cache.registries.get(&plan.registry), cache.hot.get(&plan.key).await)
     else {
         return;
     };
-    let refreshed_since = copy.judge(Instant::now(), registry.policy.index_ttl) == Judgement::Fresh;
+    let refreshed_since = copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh;
     if refreshed_since || copy.take_uses() < USES_MIN {
         return;
     }
-    let Ok(_permit) = at_once.try_acquire() else { return };
     cache.metrics.refreshes_ahead.inc();
     let (_, ticket) = cache.refresh(registry, &plan.name, &plan.key, Authority::Fleet);
     let _ = ticket.wait(Instant::now() + cache.limits.wait_max).await;

@@ -14,7 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::ahead::Ahead;
 use crate::fill::Filled;
 use crate::flight::Flights;
-use crate::hot::HotSet;
+use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
 use crate::metrics::CacheMetrics;
@@ -53,6 +53,8 @@ pub(crate) struct Inner {
     pub(crate) hot: HotSet,
     pub(crate) trusted: Trusted,
     pub(crate) refreshes: Flights<Result<Refreshed, Failure>>,
+    /// Index files on their way to the store.
+    pub(crate) saves: Flights<()>,
     pub(crate) fills: Flights<Result<Filled, ServeError>>,
     pub(crate) fill_permits: Semaphore,
     pub(crate) ahead: Ahead,
@@ -66,6 +68,13 @@ pub(crate) struct Registry {
     pub(crate) policy: RegistryPolicy,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) config: KnownConfig,
+}
+
+impl Registry {
+    /// How long upstream's latest word on this copy is good for: that it is current, or that it is no more.
+    pub(crate) fn ttl(&self, copy: &IndexCopy) -> Duration {
+        if copy.is_withdrawn() { self.policy.absent_ttl } else { self.policy.index_ttl }
+    }
 }
 
 impl Cache {
@@ -90,6 +99,7 @@ impl Cache {
             hot: HotSet::new(limits.index_memory_bytes_max),
             trusted: Trusted::new(limits.trusted_max),
             refreshes: Flights::default(),
+            saves: Flights::default(),
             fills: Flights::default(),
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
@@ -132,7 +142,8 @@ impl Cache {
     }
 
     /// Brings the gauges up to date, before they are read.
-    pub fn observe(&self) {
+    pub async fn observe(&self) {
+        self.0.hot.settle().await;
         let metrics = &self.0.metrics;
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.fills_in_flight.set(i64::try_from(self.0.fills.len()).unwrap_or(i64::MAX));

@@ -14,6 +14,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::Takeoff;
+use crate::index::give_back;
 use crate::metrics::{FOUND, STORED, UNSTORED};
 use crate::spool::{Spool, SpoolReader, Verified};
 use crate::{Failure, ServeError};
@@ -55,7 +56,9 @@ impl Inner {
         wanted: Wanted,
         offer: Offer,
     ) {
-        let permit = tokio::time::timeout(self.limits.wait_max, self.fill_permits.acquire()).await;
+        // A fill that began when its clients are about to leave would be of no use to them.
+        let queue_wait_max = self.limits.wait_max / 2;
+        let permit = tokio::time::timeout(queue_wait_max, self.fill_permits.acquire()).await;
         let Ok(Ok(_permit)) = permit else {
             let failure = Failure::own(Reason::Overloaded, "too many fills are under way");
             return self.refuse(&offer, &wanted, &failure);
@@ -72,7 +75,7 @@ impl Inner {
         };
         let note = match self.open(registry, &wanted).await {
             Ok(Some(found)) => {
-                self.fill(&wanted, found, &offer).await;
+                self.fill(&wanted, found, offer).await;
                 None
             }
             Ok(None) => {
@@ -107,6 +110,9 @@ impl Inner {
                 let _ = self.ports.coordinator.wait(key, patience).await;
             }
             if let Ok(Some(_)) = self.stored(key, &wanted.checksum).await {
+                if let Ok(Claim::Lead(lease)) = claim {
+                    give_back(key, lease).await;
+                }
                 return Err(Claimed::Done);
             }
             match claim {
@@ -137,6 +143,10 @@ impl Inner {
                     return Err(invalid("304 to an unconditional request".to_owned()).into());
                 }
             };
+        // Of no bytes none can be held back until they are verified.
+        if found.size_bytes == Some(0) {
+            return Err(invalid("a crate of no bytes".to_owned()).into());
+        }
         let size_bytes_max = self.limits.krate_size_bytes_max;
         if found.size_bytes.is_some_and(|size_bytes| size_bytes > size_bytes_max) {
             return Err(UpstreamError::TooLarge { size_bytes_max }.into());
@@ -145,12 +155,16 @@ impl Inner {
     }
 
     /// Takes the bytes in, and keeps them if they are right.
-    async fn fill(&self, wanted: &Wanted, found: Found, offer: &Offer) {
+    async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) {
         let scratch = self.ports.scratch.clone();
         let memory_bytes_max = self.limits.spool_memory_bytes_max;
         let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max);
         offer.publish(Ok(Filled::Spool(spool.reader())));
-        let result = match self.receive(&mut spool, found).await {
+        let received = self.receive(&mut spool, found).await;
+        // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
+        let is_whole = matches!(&received, Ok(computed) if *computed == wanted.checksum);
+        let _flight = is_whole.then_some(offer);
+        let result = match received {
             Ok(computed) => match spool.commit(computed, wanted.checksum) {
                 Ok(verified) => Ok(self.keep(&wanted.key, verified).await),
                 Err(failure) => Err(failure),

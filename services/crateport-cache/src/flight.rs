@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 /// The flights under way.
 #[derive(Debug)]
-pub(crate) struct Flights<T>(Arc<Mutex<HashMap<StoreKey, watch::Receiver<Option<T>>>>>);
+pub(crate) struct Flights<T>(Arc<Mutex<HashMap<StoreKey, Ticket<T>>>>);
 
 /// A place on a flight.
 #[derive(Debug)]
@@ -34,7 +34,10 @@ pub(crate) struct Takeoff<T> {
 
 /// Waits for what the leader publishes.
 #[derive(Clone, Debug)]
-pub(crate) struct Ticket<T>(watch::Receiver<Option<T>>);
+pub(crate) struct Ticket<T> {
+    receiver: watch::Receiver<Option<T>>,
+    began: Instant,
+}
 
 /// Nothing was published.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,12 +64,13 @@ impl<T: Clone> Flights<T> {
     /// Takes part in the flight for `key`, beginning it if there is none.
     pub(crate) fn board(&self, key: &StoreKey) -> Seat<T> {
         let mut flights = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(receiver) = flights.get(key) {
-            return Seat::Follower(Ticket(receiver.clone()));
+        if let Some(ticket) = flights.get(key) {
+            return Seat::Follower(ticket.clone());
         }
         let (sender, receiver) = watch::channel(None);
-        flights.insert(key.clone(), receiver.clone());
-        Seat::Leader(Takeoff { flights: self.clone(), key: key.clone(), sender }, Ticket(receiver))
+        let ticket = Ticket { receiver, began: Instant::now() };
+        flights.insert(key.clone(), ticket.clone());
+        Seat::Leader(Takeoff { flights: self.clone(), key: key.clone(), sender }, ticket)
     }
 
     /// How many there are.
@@ -89,9 +93,14 @@ impl<T> Drop for Takeoff<T> {
 }
 
 impl<T: Clone> Ticket<T> {
+    /// When the flight began.
+    pub(crate) fn began(&self) -> Instant {
+        self.began
+    }
+
     /// Waits for the result until `deadline`.
     pub(crate) async fn wait(mut self, deadline: Instant) -> Result<T, NoResult> {
-        match tokio::time::timeout_at(deadline, self.0.wait_for(Option::is_some)).await {
+        match tokio::time::timeout_at(deadline, self.receiver.wait_for(Option::is_some)).await {
             Ok(Ok(result)) => (*result).clone().ok_or(NoResult::Lost),
             Ok(Err(_)) => Err(NoResult::Lost),
             Err(_) => Err(NoResult::Late),

@@ -45,15 +45,15 @@ const BLOCKING_SIZE_BYTES: usize = 64 << 10;
 const OVERHEAD_BYTES: usize = 512;
 
 impl IndexCopy {
-    /// A copy of what upstream or the store gave.
+    /// A copy of what upstream or the store gave; `checksum` is that of `bytes`.
     pub(crate) fn new(
         bytes: Bytes,
+        checksum: Sha256,
         file: IndexFile,
         validators: Validators,
         modified: SystemTime,
         withdrawn: bool,
     ) -> Self {
-        let checksum = Sha256::of(&bytes);
         Self {
             etag: ETag::of(&checksum),
             bytes,
@@ -200,6 +200,11 @@ impl HotSet {
         self.0.try_get_with_by_ref(key, load).await.map_err(|error: Arc<E>| E::clone(&error))
     }
 
+    /// Does the bookkeeping that is put off, so that the sums below are right.
+    pub(crate) async fn settle(&self) {
+        self.0.run_pending_tasks().await;
+    }
+
     pub(crate) fn memory_bytes(&self) -> u64 {
         self.0.weighted_size()
     }
@@ -207,6 +212,16 @@ impl HotSet {
     pub(crate) fn len(&self) -> u64 {
         self.0.entry_count()
     }
+}
+
+/// Hashes an index file where it holds nobody up.
+pub(crate) async fn digest(bytes: &Bytes) -> Sha256 {
+    if bytes.len() < BLOCKING_SIZE_BYTES {
+        return Sha256::of(bytes);
+    }
+    let owned_bytes = bytes.clone();
+    let hashed = tokio::task::spawn_blocking(move || Sha256::of(&owned_bytes)).await;
+    hashed.unwrap_or_else(|_| Sha256::of(bytes))
 }
 
 /// Parses an index file where it holds nobody up.

@@ -1,15 +1,16 @@
 //! Index files: served from memory, refreshed once for all who want them, and stale rather than not at all.
 
+mod kept;
+
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use crateport_coord::{Claim, Lease, Note};
-use crateport_store::{Attributes, Payload as Stored, PutOptions, Read};
 use crateport_types::{IndexName, Outcome, Reason, ResourceKind, Sha256, StoreKey, Validators};
 use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
-use tracing::{debug, warn};
+use tracing::debug;
 
 use crate::cache::{Inner, Registry};
 use crate::flight::{NoResult, Seat, Takeoff, Ticket};
@@ -27,6 +28,15 @@ pub(crate) enum Refreshed {
     Absent { copy: Option<Arc<IndexCopy>>, reason: Reason, status: Option<u16> },
 }
 
+impl Refreshed {
+    /// The status upstream gave, if it was asked.
+    pub(crate) fn status(&self) -> Option<u16> {
+        match self {
+            Self::Current { status, .. } | Self::Absent { status, .. } => *status,
+        }
+    }
+}
+
 pub(crate) type RefreshTicket = Ticket<Result<Refreshed, Failure>>;
 
 /// Whether a refresh may end with what other replicas know.
@@ -34,17 +44,9 @@ pub(crate) type RefreshTicket = Ticket<Result<Refreshed, Failure>>;
 pub(crate) enum Authority {
     /// Their knowledge is enough.
     Fleet,
-    /// Only upstream's own word will do.
-    Upstream,
+    /// Only upstream's own word will do, given since this moment.
+    Upstream(Instant),
 }
-
-#[derive(Clone, Debug)]
-struct NotStored;
-
-const ETAG: &str = "upstream-etag";
-const LAST_MODIFIED: &str = "upstream-last-modified";
-const WITHDRAWN: &str = "upstream-absent";
-const CHECKSUM: &str = "sha256";
 
 /// How often a replica waits for another one's lease before it does the work itself.
 const FOLLOWS_MAX: usize = 3;
@@ -59,7 +61,7 @@ impl Inner {
         let copy = self.copy(registry, name, &key).await;
         if let Some(copy) = &copy {
             copy.count_use();
-            match copy.judge(Instant::now(), registry.policy.index_ttl) {
+            match copy.judge(Instant::now(), registry.ttl(copy)) {
                 Judgement::Fresh => return held(name, copy, Outcome::Hit, Reason::Fresh),
                 Judgement::Due => {
                     self.refresh(registry, name, &key, Authority::Fleet);
@@ -69,8 +71,15 @@ impl Inner {
             }
         }
         let (led, ticket) = self.refresh(registry, name, &key, Authority::Fleet);
-        let patience = self.patience(registry, copy.as_deref());
-        let failure = match ticket.wait(Instant::now() + patience).await {
+        let condition = registry.upstream.condition();
+        let deadline = match (&copy, condition) {
+            (None, _) => Instant::now() + self.limits.wait_max,
+            // Who joins late has the less to wait: one refresh costs one patience, and not one per client.
+            (Some(_), Condition::Healthy) => ticket.began() + self.limits.refresh_patience,
+            // Upstream has shown that it would be in vain.
+            (Some(_), Condition::Slow | Condition::Down { .. }) => Instant::now(),
+        };
+        let failure = match ticket.wait(deadline).await {
             Ok(Ok(Refreshed::Current { copy: current, reason, status })) => {
                 let outcome = match (&copy, led) {
                     (Some(_), _) => Outcome::Revalidated,
@@ -86,7 +95,8 @@ impl Inner {
                 return Err(absent(name, reason, status));
             }
             Ok(Err(failure)) => failure,
-            Err(no_result) => late(no_result, copy.is_some()),
+            Err(NoResult::Late) if copy.is_some() => unasked(condition),
+            Err(no_result) => late(no_result),
         };
         match copy {
             Some(copy) => {
@@ -102,16 +112,6 @@ impl Inner {
         }
     }
 
-    /// How long a client waits for a refresh: as long as cargo will, when there is nothing else to serve; not at
-    /// all, when there is and upstream has shown that it would be in vain.
-    fn patience(&self, registry: &Registry, copy: Option<&IndexCopy>) -> Duration {
-        match (copy, registry.upstream.condition()) {
-            (None, _) => self.limits.wait_max,
-            (Some(_), Condition::Healthy) => self.limits.refresh_patience,
-            (Some(_), Condition::Slow | Condition::Down { .. }) => Duration::ZERO,
-        }
-    }
-
     /// The copy that is here, in memory or in the store.
     pub(crate) async fn copy(
         &self,
@@ -122,66 +122,6 @@ impl Inner {
         match self.hot.get(key).await {
             Some(copy) => Some(copy),
             None => self.hot.get_or_load(key, Box::pin(self.load(registry, name, key))).await.ok(),
-        }
-    }
-
-    async fn load(
-        &self,
-        registry: &Registry,
-        name: &IndexName,
-        key: &StoreKey,
-    ) -> Result<Arc<IndexCopy>, NotStored> {
-        let opened = match self.ports.store.get(key, Read::whole().with_attributes()).await {
-            Ok(Some(object)) => {
-                let meta = object.meta.clone();
-                object.collect(self.limits.index_size_bytes_max).await.map(|bytes| (meta, bytes))
-            }
-            Ok(None) => return Err(NotStored),
-            Err(error) => Err(error),
-        };
-        let (meta, bytes) = opened.map_err(|error| {
-            self.metrics.store_failures.inc();
-            warn!(%key, %error, "could not be read");
-            NotStored
-        })?;
-        let attribute = |name: &str| meta.attributes.get(name);
-        let intact =
-            attribute(CHECKSUM).is_none_or(|checksum| *checksum == Sha256::of(&bytes).to_string());
-        let file = match hot::parse(name, &bytes).await {
-            Ok(file) if intact => file,
-            parsed => {
-                self.drop_damaged(
-                    key,
-                    &parsed.err().map_or("wrong checksum".into(), |error| error.to_string()),
-                )
-                .await;
-                return Err(NotStored);
-            }
-        };
-        let validators = Validators {
-            etag: attribute(ETAG).map(|etag| etag.as_str().into()),
-            last_modified: attribute(LAST_MODIFIED).map(|date| date.as_str().into()),
-        };
-        let copy =
-            IndexCopy::new(bytes, file, validators, meta.modified, attribute(WITHDRAWN).is_some());
-        if let Ok(Some(Note::Fresh { checksum, asked_ago, checked_ago })) =
-            self.ports.coordinator.recall(key).await
-            && checksum == copy.checksum()
-            && let Some(freshness) = since(asked_ago, checked_ago)
-        {
-            copy.confirm(freshness);
-            self.ahead.plan(registry, name, key, freshness);
-        }
-        Ok(Arc::new(copy))
-    }
-
-    /// Drops an object whose bytes are not what they were when it was kept.
-    pub(crate) async fn drop_damaged(&self, key: &StoreKey, detail: &str) {
-        self.metrics.damaged.inc();
-        warn!(%key, detail, "a stored object is damaged; it is dropped and will be filled again");
-        if let Err(error) = self.ports.store.delete(key).await {
-            self.metrics.store_failures.inc();
-            warn!(%key, %error, "could not be dropped");
         }
     }
 
@@ -216,9 +156,7 @@ impl Inner {
     ) {
         let mut lease = None;
         for _ in 0..FOLLOWS_MAX {
-            if ask == Authority::Fleet
-                && let Some(told) = self.told(registry, name, key).await
-            {
+            if let Some(told) = self.told(registry, name, key, ask).await {
                 return takeoff.publish(told);
             }
             match self.ports.coordinator.claim(key).await {
@@ -226,6 +164,11 @@ impl Inner {
                     drop(self.ports.coordinator.wait(key, self.limits.wait_max).await);
                 }
                 Ok(Claim::Lead(granted)) => {
+                    // Somebody may have ended between the look and the claim.
+                    if let Some(told) = self.told(registry, name, key, ask).await {
+                        give_back(key, granted).await;
+                        return takeoff.publish(told);
+                    }
                     lease = Some(granted);
                     break;
                 }
@@ -239,8 +182,10 @@ impl Inner {
         let (note, keep, unsaved) = self.conclude(registry, name, key, &result, asked).await;
         takeoff.publish(result);
         self.tell(key, lease, note, keep).await;
+        // The store may take its time. Who asks from here on has not asked for this refresh.
+        drop(takeoff);
         if let Some(copy) = unsaved {
-            self.save(key, &copy).await;
+            self.save_in_turn(key, &copy).await;
         }
     }
 
@@ -250,25 +195,34 @@ impl Inner {
         registry: &Registry,
         name: &IndexName,
         key: &StoreKey,
+        ask: Authority,
     ) -> Option<Result<Refreshed, Failure>> {
         match self.ports.coordinator.recall(key).await.ok()?? {
+            // Upstream is left alone after a failure, whoever asks.
+            Note::Failed { reason } => {
+                Some(Err(Failure::own(reason, "upstream failed a moment ago")))
+            }
+            Note::Absent if ask != Authority::Fleet => None,
             Note::Absent => Some(Ok(Refreshed::Absent {
                 copy: self.copy(registry, name, key).await,
                 reason: Reason::RememberedAbsent,
                 status: None,
             })),
-            Note::Failed { reason } => {
-                Some(Err(Failure::own(reason, "upstream failed a moment ago")))
-            }
             Note::Fresh { checksum, asked_ago, checked_ago } => {
                 let copy = self.copy(registry, name, key).await?;
-                if copy.checksum() != checksum {
+                // The note is on the file as upstream has it, and so on no copy that was withdrawn before.
+                if copy.checksum() != checksum || copy.is_withdrawn() {
                     return None;
                 }
-                copy.confirm(since(asked_ago, checked_ago)?);
-                let stale =
-                    copy.judge(Instant::now(), registry.policy.index_ttl) == Judgement::Stale;
-                (!stale).then_some(Ok(Refreshed::Current {
+                let freshness = since(asked_ago, checked_ago)?;
+                copy.confirm(freshness);
+                let enough = match ask {
+                    Authority::Fleet => {
+                        copy.judge(Instant::now(), registry.ttl(&copy)) != Judgement::Stale
+                    }
+                    Authority::Upstream(moment) => freshness.checked >= moment,
+                };
+                enough.then_some(Ok(Refreshed::Current {
                     copy,
                     reason: Reason::Fresh,
                     status: None,
@@ -315,14 +269,14 @@ impl Inner {
         };
         let validators = found.validators.clone();
         let bytes = found.collect(self.limits.index_size_bytes_max).await?;
-        let status = Some(200);
-        if let Some(copy) = copy.filter(|copy| copy.checksum() == Sha256::of(&bytes)) {
+        let (status, checksum) = (Some(200), hot::digest(&bytes).await);
+        if let Some(copy) = copy.filter(|copy| copy.checksum() == checksum) {
             let same = *copy.validators() == validators && !copy.is_withdrawn();
             let copy = if same { copy } else { Arc::new(copy.with(validators, false)) };
             return Ok(Refreshed::Current { copy, reason: Reason::Unchanged, status });
         }
         let copy = self
-            .parsed(name, bytes, validators)
+            .parsed(name, bytes, checksum, validators)
             .await
             .map_err(|error| invalid(error.to_string()))?;
         self.metrics.fill(ResourceKind::Index, STORED);
@@ -333,11 +287,12 @@ impl Inner {
         &self,
         name: &IndexName,
         bytes: Bytes,
+        checksum: Sha256,
         validators: Validators,
     ) -> Result<Arc<IndexCopy>, crateport_types::InvalidIndexFile> {
         let file = hot::parse(name, &bytes).await?;
         self.metrics.filled_bytes.inc_by(bytes.len() as u64);
-        let copy = IndexCopy::new(bytes, file, validators, SystemTime::now(), false);
+        let copy = IndexCopy::new(bytes, checksum, file, validators, SystemTime::now(), false);
         copy.set_saved(false);
         Ok(Arc::new(copy))
     }
@@ -393,26 +348,6 @@ impl Inner {
             debug!(%key, %error, "the fleet could not be told");
         }
     }
-
-    async fn save(&self, key: &StoreKey, copy: &IndexCopy) {
-        let validators = copy.validators();
-        let texts = [
-            (ETAG, validators.etag.as_deref().map(str::to_owned)),
-            (LAST_MODIFIED, validators.last_modified.as_deref().map(str::to_owned)),
-            (WITHDRAWN, copy.is_withdrawn().then(|| "true".to_owned())),
-            (CHECKSUM, Some(copy.checksum().to_string())),
-        ];
-        let attributes: Attributes =
-            texts.into_iter().filter_map(|(name, text)| Some((name.to_owned(), text?))).collect();
-        let options = PutOptions { checksum: Some(copy.checksum()), attributes };
-        match self.ports.store.put(key, Stored::Bytes(copy.bytes().clone()), options).await {
-            Ok(_) => copy.set_saved(true),
-            Err(error) => {
-                self.metrics.store_failures.inc();
-                warn!(%key, %error, "could not be kept; it is served from memory");
-            }
-        }
-    }
 }
 
 /// The answer from a copy that is here.
@@ -433,14 +368,30 @@ fn absent(name: &IndexName, reason: Reason, upstream_status: Option<u16>) -> Ser
     ServeError::Absent { what: format!("the crate {name}"), reason, upstream_status }
 }
 
-/// Why a client got nothing from a refresh that it waited for.
-pub(crate) fn late(no_result: NoResult, has_copy: bool) -> Failure {
-    match (no_result, has_copy) {
-        (NoResult::Late, true) => Failure::own(Reason::UpstreamSlow, "upstream is slow"),
-        (NoResult::Late, false) => {
-            Failure::own(Reason::UpstreamTimeout, "upstream did not answer in time")
+/// Why a client got nothing from work that it waited for.
+pub(crate) fn late(no_result: NoResult) -> Failure {
+    match no_result {
+        NoResult::Late => Failure::own(Reason::UpstreamTimeout, "upstream did not answer in time"),
+        NoResult::Lost => Failure::own(Reason::Overloaded, "the work was given up"),
+    }
+}
+
+/// Why a client that could be served a known file did not wait for a newer one.
+fn unasked(condition: Condition) -> Failure {
+    match condition {
+        Condition::Healthy | Condition::Slow => {
+            Failure::own(Reason::UpstreamSlow, "upstream is slow")
         }
-        (NoResult::Lost, _) => Failure::own(Reason::Overloaded, "the work was given up"),
+        Condition::Down { .. } => {
+            Failure::own(Reason::UpstreamCircuitOpen, "upstream is left alone for now")
+        }
+    }
+}
+
+/// Gives back a lease whose work somebody else has done.
+pub(crate) async fn give_back(key: &StoreKey, lease: Lease) {
+    if let Err(error) = lease.end(None).await {
+        debug!(%key, %error, "the lease could not be given back");
     }
 }
 

@@ -29,6 +29,8 @@ struct Known {
     config: Arc<RegistryConfig>,
     /// When upstream was last asked, whatever came of it; `None` while it is only known from the store.
     asked: Option<Instant>,
+    /// Whether the store has it. What could not be written is tried again when it is renewed.
+    saved: bool,
 }
 
 /// Many times what any registry says.
@@ -39,9 +41,13 @@ impl KnownConfig {
         self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn set(&self, config: &Arc<RegistryConfig>, asked: Option<Instant>) {
-        let known = Known { config: Arc::clone(config), asked };
+    fn set(&self, known: Known) {
         *self.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
+    }
+
+    /// Whether upstream was asked for it since this process began.
+    fn was_asked(&self) -> bool {
+        self.get().is_some_and(|known| known.asked.is_some())
     }
 }
 
@@ -55,7 +61,7 @@ impl Inner {
             let what = format!("config.json of {}", registry.policy.id);
             ServeError::Unavailable { what, failure }
         })?;
-        let (outcome, reason) = if known_before {
+        let (outcome, reason) = if known_before || !registry.config.was_asked() {
             (Outcome::Hit, Reason::Own)
         } else {
             (Outcome::Fill, Reason::Missing)
@@ -93,7 +99,8 @@ impl Inner {
             return Ok(known.config);
         }
         if let Some(config) = self.stored_config(registry).await {
-            registry.config.set(&config, None);
+            let known = Known { config: Arc::clone(&config), asked: None, saved: true };
+            registry.config.set(known);
             return Ok(config);
         }
         Ok(self.ask_config(registry).await?)
@@ -104,7 +111,7 @@ impl Inner {
         if let Err(error) = self.ask_config(registry).await {
             warn!(registry = %registry.policy.id, %error, "upstream's config.json could not be renewed");
             if let Some(known) = registry.config.get() {
-                registry.config.set(&known.config, Some(Instant::now()));
+                registry.config.set(Known { asked: Some(Instant::now()), ..known });
             }
         }
     }
@@ -131,17 +138,20 @@ impl Inner {
         let bytes = found.collect(SIZE_BYTES_MAX).await?;
         let config = RegistryConfig::parse(&bytes).map_err(|error| invalid(error.to_string()))?;
         let config = Arc::new(config);
-        let changed = registry.config.get().is_none_or(|known| known.config != config);
-        registry.config.set(&config, Some(Instant::now()));
+        let before = registry.config.get();
+        let saved = before.is_some_and(|known| known.saved && known.config == config);
+        let known = Known { config: Arc::clone(&config), asked: Some(Instant::now()), saved };
+        registry.config.set(known.clone());
         self.metrics.fill(ResourceKind::Config, crate::metrics::STORED);
-        if changed {
-            self.keep_config(registry, bytes).await;
+        if !saved && self.keep_config(registry, bytes).await {
+            registry.config.set(Known { saved: true, ..known });
         }
         Ok(config)
     }
 
-    /// Keeps upstream's `config.json`, and beside the index one that makes the store a registry by itself.
-    async fn keep_config(&self, registry: &Registry, bytes: Bytes) {
+    /// Keeps upstream's `config.json`, and beside the index one that makes the store a registry by itself. Tells
+    /// whether both were kept.
+    async fn keep_config(&self, registry: &Registry, bytes: Bytes) -> bool {
         let id = &registry.policy.id;
         let mut objects = vec![(StoreKey::upstream_config(id), bytes)];
         if let Some(base) = self.ports.store.base_url() {
@@ -152,13 +162,16 @@ impl Inner {
                 serde_json::to_vec(&own).ok().map(|text| (StoreKey::config(id), text.into())),
             );
         }
+        let mut saved = true;
         for (key, bytes) in objects {
             if let Err(error) =
                 self.ports.store.put(&key, Stored::Bytes(bytes), PutOptions::default()).await
             {
                 self.metrics.store_failures.inc();
                 warn!(%key, %error, "could not be kept");
+                saved = false;
             }
         }
+        saved
     }
 }

@@ -14,6 +14,10 @@ use crate::hot::IndexCopy;
 use crate::index::{Authority, Refreshed, late};
 use crate::{Answer, Payload, ServeError, StoredObject};
 
+/// The note on a version that upstream's index has not. It is none on the crate itself: once the index has it, the
+/// crate is asked for whatever was said before.
+const NOT_IN_INDEX: Note = Note::Failed { reason: Reason::NotInIndex };
+
 impl Inner {
     pub(crate) async fn serve_krate(
         self: &Arc<Self>,
@@ -72,6 +76,7 @@ impl Inner {
     ) -> Result<Sha256, ServeError> {
         let index_name = name.index_name();
         let index_key = StoreKey::index_file(&registry.policy.id, &index_name);
+        let looked = Instant::now();
         let copy = self.copy(registry, &index_name, &index_key).await;
         if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
             return Ok(checksum);
@@ -82,12 +87,32 @@ impl Inner {
             upstream_status,
         };
         let key = StoreKey::krate(&registry.policy.id, name, version);
-        if let Ok(Some(Note::Absent)) = self.ports.coordinator.recall(&key).await {
+        if let Ok(Some(Note::Absent | NOT_IN_INDEX)) = self.ports.coordinator.recall(&key).await {
             return Err(absent(Reason::RememberedAbsent, None));
         }
-        let (_, ticket) = self.refresh(registry, &index_name, &index_key, Authority::Upstream);
-        let (copy, reason, status) = match ticket.wait(Instant::now() + self.limits.wait_max).await
-        {
+        let deadline = Instant::now() + self.limits.wait_max;
+        let refreshed = loop {
+            let ask = Authority::Upstream(looked);
+            let (led, ticket) = self.refresh(registry, &index_name, &index_key, ask);
+            // A refresh that was joined may have asked before the version was published, or may have ended with
+            // what the fleet knows. Neither is upstream's word on it.
+            let was_earlier = ticket.began() < looked;
+            let refreshed = ticket.wait(deadline).await;
+            let is_enough = match &refreshed {
+                Ok(Ok(refreshed)) => !was_earlier && refreshed.status().is_some(),
+                _ => true,
+            };
+            if let Ok(Ok(Refreshed::Current { copy, .. })) = &refreshed
+                && let Some(checksum) = entry(copy, name, version)
+            {
+                return Ok(checksum);
+            }
+            if led || is_enough || Instant::now() >= deadline {
+                break refreshed;
+            }
+            tokio::task::yield_now().await;
+        };
+        let (copy, reason, status) = match refreshed {
             Ok(Ok(Refreshed::Current { copy, status, .. })) => {
                 (Some(copy), Reason::NotInIndex, status)
             }
@@ -103,7 +128,7 @@ impl Inner {
         if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
             return Ok(checksum);
         }
-        self.tell(&key, None, Note::Absent, registry.policy.absent_ttl).await;
+        self.tell(&key, None, NOT_IN_INDEX, registry.policy.absent_ttl).await;
         Err(absent(reason, status))
     }
 }
@@ -123,8 +148,5 @@ fn unavailable(
     version: &CrateVersion,
     no_result: crate::flight::NoResult,
 ) -> ServeError {
-    ServeError::Unavailable {
-        what: format!("crate {name} {version}"),
-        failure: late(no_result, false),
-    }
+    ServeError::Unavailable { what: format!("crate {name} {version}"), failure: late(no_result) }
 }

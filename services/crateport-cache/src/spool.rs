@@ -248,12 +248,38 @@ impl SpoolReader {
         }
     }
 
-    /// Waits until the fill has ended, well or not.
-    pub async fn ended(&mut self) {
+    /// Waits until there is a byte to read, or the fill has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it failed before there was one.
+    pub async fn begun(&mut self) -> Result<(), SpoolError> {
+        self.until(|state, size_bytes| state.readable_bytes(size_bytes) > 0).await
+    }
+
+    /// Waits until the fill has ended.
+    ///
+    /// # Errors
+    ///
+    /// When it failed: the body will never be whole.
+    pub async fn ended(&mut self) -> Result<(), SpoolError> {
+        self.until(|_, _| false).await
+    }
+
+    async fn until(
+        &mut self,
+        is_enough: fn(&State, Option<u64>) -> bool,
+    ) -> Result<(), SpoolError> {
         loop {
             self.changed.borrow_and_update();
-            if !matches!(self.shared.lock().end, End::NotYet) {
-                return;
+            {
+                let state = self.shared.lock();
+                match &state.end {
+                    End::Whole => return Ok(()),
+                    _ if is_enough(&state, self.shared.size_bytes) => return Ok(()),
+                    End::Failed(error) => return Err(error.clone()),
+                    End::NotYet => {}
+                }
             }
             // A writer that is gone has ended the spool, so the next look tells.
             drop(self.changed.changed().await);

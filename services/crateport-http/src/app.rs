@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crateport_cache::Cache;
+use crateport_cache::{Cache, ServeError};
 use crateport_telemetry::accept_context;
 use crateport_types::{DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind};
 use http::header::USER_AGENT;
@@ -21,7 +21,7 @@ use crate::inventory::Inventory;
 use crate::listen::ConnectionInfo;
 use crate::metrics::HttpMetrics;
 use crate::record::{End, Record};
-use crate::respond::Form;
+use crate::respond::{Form, without_body};
 use crate::route::Route;
 use crate::{page, status};
 
@@ -61,6 +61,9 @@ struct Made {
     upstream_status: Option<u16>,
     detail: Option<Box<str>>,
 }
+
+/// The status in logs and metrics of a request whose client left before there was an answer, as nginx has it.
+const CLIENT_LEFT: u16 = 499;
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
@@ -110,21 +113,25 @@ impl Shared {
         let began = Instant::now();
         self.metrics.in_flight.inc();
         let route = Route::of(head.uri.path(), head.uri.query());
+        let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
-        let mut made = match permit {
-            Some(_) => self.traced(&head, route).await,
-            None => Made::of(
-                status::overloaded(route.kind()),
-                route.kind(),
-                Outcome::Unavailable,
-                Reason::Overloaded,
-            ),
+        let is_admitted = permit.is_some();
+        // From here on the request is recorded, even if its client leaves while the answer is made.
+        let mut record = Box::new(self.record(&head, kind, began, permit));
+        let mut made = if is_admitted {
+            self.traced(&head, route).await
+        } else {
+            let response = status::overloaded(kind);
+            Made::of(response, kind, Outcome::Unavailable, Reason::Overloaded)
         };
+        if head.method == Method::HEAD {
+            made.response = without_body(made.response);
+        }
         let headers = made.response.headers_mut();
         headers.insert(X_CACHE, HeaderValue::from_static(made.outcome.as_str()));
         headers.insert(X_SERVED_BY, self.replica.clone());
-        let record = Box::new(self.record(head, &mut made, began, permit));
-        made.response.map(|body| body.recorded(record))
+        let response = made.describe(&mut record);
+        response.map(|body| body.recorded(record))
     }
 
     /// One span per request, part of the trace that the client began, if it did.
@@ -157,7 +164,7 @@ impl Shared {
             Route::Registry { registry, resource } => self.serve(head, registry, resource).await,
             Route::Page => {
                 let base = self.base.base(&head.uri, &head.headers, &connection(head));
-                Made::of(page::response(self, &base, &head.method), kind, Outcome::Hit, Reason::Own)
+                Made::of(page::response(self, &base), kind, Outcome::Hit, Reason::Own)
             }
             Route::Api { registry } => {
                 let sentence = format!(
@@ -178,18 +185,7 @@ impl Shared {
             .map(|(id, _)| id.clone());
         let answer = match self.cache.serve(registry, &resource).await {
             Ok(answer) => answer,
-            Err(error) => {
-                let made =
-                    Made::of(status::response(&error, kind), kind, error.outcome(), error.reason());
-                let detail =
-                    (error.outcome() == Outcome::Unavailable).then(|| error.to_string().into());
-                return Made {
-                    registry: known,
-                    upstream_status: error.upstream_status(),
-                    detail,
-                    ..made
-                };
-            }
+            Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
         };
         let Some(id) = known else {
             return Made::of(
@@ -214,39 +210,40 @@ impl Shared {
                 let made = Made::of(response, kind, outcome, reason);
                 Made { registry: Some(id), delivery, upstream_status, ..made }
             }
-            Err(error) => {
-                let response = status::overloaded(kind);
-                let made = Made::of(response, kind, Outcome::Unavailable, Reason::StoreFailed);
-                Made { registry: Some(id), detail: Some(error.to_string().into()), ..made }
+            Err(failure) => {
+                let error =
+                    ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
+                Made { registry: Some(id), ..Made::failed(&error, kind) }
             }
         }
     }
 
+    /// What is known before there is an answer. Should there never be one, the client has left.
     fn record(
         &self,
-        head: Parts,
-        made: &mut Made,
+        head: &Parts,
+        resource: ResourceKind,
         began: Instant,
         permit: Option<OwnedSemaphorePermit>,
     ) -> Record {
-        let connection = connection(&head);
+        let connection = connection(head);
         Record {
             metrics: self.metrics.clone(),
             began,
             client: self.base.client(&head.headers, &connection),
             protocol: connection.protocol.as_str(),
-            method: head.method,
+            method: head.method.clone(),
             path: head.uri.path().into(),
             user_agent: head.headers.get(USER_AGENT).cloned(),
-            registry: made.registry.take().map_or_else(Box::default, |id| id.as_str().into()),
-            resource: made.resource,
-            outcome: made.outcome,
-            reason: made.reason,
-            delivery: made.delivery,
-            upstream_status: made.upstream_status,
-            status: made.response.status(),
-            answered_after: began.elapsed(),
-            detail: made.detail.take(),
+            registry: Box::default(),
+            resource,
+            outcome: Outcome::Unavailable,
+            reason: Reason::UpstreamSlow,
+            delivery: DeliveryKind::Empty,
+            upstream_status: None,
+            status: StatusCode::from_u16(CLIENT_LEFT).unwrap_or_default(),
+            answered_after: None,
+            detail: None,
             sent_bytes: 0,
             end: End::Left,
             _permit: permit,
@@ -261,12 +258,33 @@ impl Made {
         outcome: Outcome,
         reason: Reason,
     ) -> Self {
-        let delivery = match response.body().size_bytes() {
-            Some(0) => DeliveryKind::Empty,
-            _ => DeliveryKind::Memory,
-        };
         let (registry, upstream_status, detail) = (None, None, None);
+        let delivery = DeliveryKind::Memory;
         Self { response, registry, resource, outcome, reason, delivery, upstream_status, detail }
+    }
+
+    fn failed(error: &ServeError, resource: ResourceKind) -> Self {
+        let response = status::response(error, resource);
+        let made = Self::of(response, resource, error.outcome(), error.reason());
+        let detail = (error.outcome() == Outcome::Unavailable).then(|| error.to_string().into());
+        Self { upstream_status: error.upstream_status(), detail, ..made }
+    }
+
+    /// Fills the record in, and leaves the response.
+    fn describe(self, record: &mut Record) -> Response<Body> {
+        record.registry = self.registry.map_or_else(Box::default, |id| id.as_str().into());
+        record.resource = self.resource;
+        record.outcome = self.outcome;
+        record.reason = self.reason;
+        record.delivery = match self.response.body().size_bytes() {
+            Some(0) => DeliveryKind::Empty,
+            _ => self.delivery,
+        };
+        record.upstream_status = self.upstream_status;
+        record.status = self.response.status();
+        record.answered_after = Some(record.began.elapsed());
+        record.detail = self.detail;
+        self.response
     }
 }
 

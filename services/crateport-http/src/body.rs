@@ -32,6 +32,8 @@ enum Source {
         pieces: Pieces,
         left_bytes: Option<u64>,
     },
+    /// It broke off, and whoever sends it is yet to be told.
+    Broken(Option<BodyError>),
 }
 
 impl Body {
@@ -66,6 +68,7 @@ impl Body {
             Source::Empty => Some(0),
             Source::Whole(bytes) => Some(bytes.len() as u64),
             Source::Pieces { left_bytes, .. } => *left_bytes,
+            Source::Broken(_) => None,
         }
     }
 }
@@ -86,13 +89,23 @@ impl http_body::Body for Body {
                 this.source = Source::Empty;
                 Poll::Ready(Some(Ok(bytes)))
             }
-            Source::Pieces { pieces, left_bytes } => {
-                let polled = pieces.poll_next_unpin(context);
-                if let (Poll::Ready(Some(Ok(piece))), Some(left_bytes)) = (&polled, left_bytes) {
-                    *left_bytes = left_bytes.saturating_sub(piece.len() as u64);
+            Source::Pieces { pieces, left_bytes } => match pieces.poll_next_unpin(context) {
+                Poll::Ready(Some(Err(error))) => {
+                    // What was handed over before must leave first, and the head with it: a client that has seen
+                    // neither takes the reset for another kind of failure, which cargo does not retry.
+                    this.source = Source::Broken(Some(error));
+                    context.waker().wake_by_ref();
+                    Poll::Pending
                 }
-                polled
-            }
+                polled => {
+                    if let (Poll::Ready(Some(Ok(piece))), Some(left_bytes)) = (&polled, left_bytes)
+                    {
+                        *left_bytes = left_bytes.saturating_sub(piece.len() as u64);
+                    }
+                    polled
+                }
+            },
+            Source::Broken(error) => Poll::Ready(error.take().map(Err)),
         };
         if let Poll::Ready(piece) = &polled {
             let left_bytes = this.size_bytes();

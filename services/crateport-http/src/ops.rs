@@ -88,7 +88,7 @@ async fn store_answers(cache: &Cache) -> Result<(), String> {
 }
 
 async fn metrics(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
-    ops.cache.observe();
+    ops.cache.observe().await;
     match ops.metrics.render() {
         Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, TEXT_CONTENT_TYPE)], text),
         Err(error) => {

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use crateport_types::{BaseUrl, CacheClass, RegistryId, ResourceKind};
 use crateport_upstream::Condition;
-use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
-use http::{HeaderValue, Method, Response};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use http::{HeaderValue, Response};
 
 use crate::app::Shared;
 use crate::body::Body;
@@ -15,7 +15,7 @@ use crate::inventory::{Holding, Tally};
 const STYLE: &str = include_str!("page/style.css");
 
 /// The whole response.
-pub(crate) fn response(shared: &Shared, base: &BaseUrl, method: &Method) -> Response<Body> {
+pub(crate) fn response(shared: &Shared, base: &BaseUrl) -> Response<Body> {
     let registries = shared
         .cache
         .registries()
@@ -23,15 +23,12 @@ pub(crate) fn response(shared: &Shared, base: &BaseUrl, method: &Method) -> Resp
         .collect::<Vec<_>>();
     let held = shared.inventory.look();
     let page = render(base, &registries, held.as_deref().map(Vec::as_slice));
-    let length = page.len();
-    let body = if *method == Method::HEAD { Body::default() } else { Body::whole(page.into()) };
-    let mut response = Response::new(body);
+    let mut response = Response::new(Body::whole(page.into()));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(ResourceKind::Page.content_type()));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static(CacheClass::Mutable.cache_control()));
     let policy = HeaderValue::from_static("default-src 'none'; style-src 'unsafe-inline'");
     headers.insert(CONTENT_SECURITY_POLICY, policy);
-    headers.insert(CONTENT_LENGTH, length.into());
     response
 }
 

@@ -30,8 +30,8 @@ pub(crate) struct Record {
     pub(crate) delivery: DeliveryKind,
     pub(crate) upstream_status: Option<u16>,
     pub(crate) status: StatusCode,
-    /// From the request's head to the answer's.
-    pub(crate) answered_after: Duration,
+    /// From the request's head to the answer's, if there was one.
+    pub(crate) answered_after: Option<Duration>,
     /// What went wrong, for the one who reads the log.
     pub(crate) detail: Option<Box<str>>,
     pub(crate) sent_bytes: u64,
@@ -94,7 +94,7 @@ impl Drop for Record {
             upstream_status = self.upstream_status,
             bytes = self.sent_bytes,
             end = self.end.as_str(),
-            answered_ms = milliseconds(self.answered_after),
+            answered_ms = self.answered_after.map(milliseconds),
             duration_ms = milliseconds(duration),
             user_agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
             detail = self.detail.as_deref(),

@@ -2,8 +2,7 @@
 
 use std::time::SystemTime;
 
-use crateport_cache::{Answer, IndexCopy, Payload, SpoolReader, StoredObject};
-use crateport_store::StoreError;
+use crateport_cache::{Answer, Failure, IndexCopy, Payload, SpoolError, SpoolReader, StoredObject};
 use crateport_types::{
     BaseUrl, ByteRange, DeliveryKind, ETag, IfNoneMatch, RangeRequest, RegistryConfig, RegistryId,
     ResourceKind,
@@ -33,13 +32,13 @@ impl Form<'_> {
     pub(crate) async fn respond(
         &self,
         answer: Answer,
-    ) -> Result<(Response<Body>, DeliveryKind), StoreError> {
+    ) -> Result<(Response<Body>, DeliveryKind), Failure> {
         let delivery = answer.payload.delivery();
         let mut response = match answer.payload {
             Payload::Config(upstream) => self.config(&upstream),
             Payload::Index(copy) => self.index(&copy).await,
             Payload::Stored(object) => self.stored(object).await?,
-            Payload::Spool(reader) => self.spool(reader).await,
+            Payload::Spool(reader) => self.spool(reader).await?,
             Payload::Json(bytes) => Response::new(Body::whole(bytes)),
         };
         let headers = response.headers_mut();
@@ -51,11 +50,6 @@ impl Form<'_> {
         if let Some(age) = answer.age {
             headers.insert(AGE, age.as_secs().into());
         }
-        if *self.method == Method::HEAD {
-            response = without_body(response);
-        }
-        let delivery =
-            if response.body().size_bytes() == Some(0) { DeliveryKind::Empty } else { delivery };
         Ok((response, delivery))
     }
 
@@ -82,7 +76,7 @@ impl Form<'_> {
         response
     }
 
-    async fn stored(&self, object: StoredObject) -> Result<Response<Body>, StoreError> {
+    async fn stored(&self, object: StoredObject) -> Result<Response<Body>, Failure> {
         let etag = ETag::of(&object.checksum());
         let (modified, size_bytes) = (object.modified(), object.size_bytes());
         let mut response = if self.not_modified(&etag, modified) {
@@ -117,14 +111,18 @@ impl Form<'_> {
         Ok(response)
     }
 
-    /// The bytes of a fill. Without a length they need a framing that shows where they end, which HTTP/1.0 has not:
-    /// such a client waits until the length is known.
-    async fn spool(&self, mut reader: SpoolReader) -> Response<Body> {
-        if self.version < Version::HTTP_11 && reader.size_bytes().is_none() {
-            reader.ended().await;
-        }
+    /// The bytes of a fill, once there are any: one that fails before is a 503, which every client understands.
+    /// Without a length they need a framing that shows where they end, which HTTP/1.0 has not: such a client waits
+    /// until the length is known, or until it is known that there will be none.
+    async fn spool(&self, mut reader: SpoolReader) -> Result<Response<Body>, Failure> {
+        let ready = if self.version < Version::HTTP_11 && reader.size_bytes().is_none() {
+            reader.ended().await
+        } else {
+            reader.begun().await
+        };
+        ready.map_err(|SpoolError(failure)| failure)?;
         let size_bytes = reader.size_bytes();
-        Response::new(Body::pieces(reader.into_stream(), size_bytes))
+        Ok(Response::new(Body::pieces(reader.into_stream(), size_bytes)))
     }
 
     /// RFC 9110, section 13.2.2: `If-Modified-Since` counts only without `If-None-Match`.
@@ -172,7 +170,7 @@ fn insert_text(headers: &mut HeaderMap, name: HeaderName, text: &str) {
 }
 
 /// The same head, and no body; the length stays that of the body.
-fn without_body(response: Response<Body>) -> Response<Body> {
+pub(crate) fn without_body(response: Response<Body>) -> Response<Body> {
     let (mut head, body) = response.into_parts();
     if let Some(size_bytes) = body.size_bytes()
         && head.status != StatusCode::NOT_MODIFIED

@@ -31,7 +31,14 @@ pub(crate) fn status(error: &ServeError) -> StatusCode {
 /// The whole answer to an error.
 pub(crate) fn response(error: &ServeError, resource: ResourceKind) -> Response<Body> {
     let status = status(error);
-    let mut response = refusal(status, resource, &error.to_string());
+    let sentence = match error {
+        // The detail names hosts and paths: it is for the log. The reason is for the one who asks about it.
+        ServeError::Unavailable { what, failure } => {
+            format!("{what} cannot be had now: {}", failure.reason.as_str())
+        }
+        error => error.to_string(),
+    };
+    let mut response = refusal(status, resource, &sentence);
     if let ServeError::Unavailable { failure, .. } = error
         && status == StatusCode::SERVICE_UNAVAILABLE
     {

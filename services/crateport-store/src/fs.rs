@@ -2,8 +2,7 @@
 //!
 //! A key is a path below the root, so the directory is a static registry by itself. Objects are written into
 //! scratch space, synced, and renamed into place: a reader, or a process that starts after a crash, finds a whole
-//! object or none. Attributes lie in a tree of their own (`attributes/`), tied to the version of the object they
-//! were put with.
+//! object or none. Attributes lie in a tree of their own, `attributes/`.
 
 mod attributes;
 mod list;
@@ -97,8 +96,7 @@ impl ObjectStore for FsStore {
         let Some(open) = self.open_object(key).await? else { return Ok(None) };
         let mut meta = meta(&open.stat);
         if read.attributes {
-            let version = meta.version;
-            let work = move |store: &Self, key: &StoreKey| store.attributes_blocking(key, version);
+            let work = |store: &Self, key: &StoreKey| store.attributes_blocking(key);
             meta.attributes = self.blocking("read the attributes of", key, work).await?;
         }
         let range = read.range.unwrap_or(0..meta.size_bytes);

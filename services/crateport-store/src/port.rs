@@ -74,8 +74,8 @@ pub struct ObjectMeta {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ObjectVersion(pub u64);
 
-/// Short texts kept beside an object. They belong to the bytes they were put with: an object changed by another
-/// hand has none.
+/// Short texts kept beside an object. An object that was changed by another hand may still have those of its earlier
+/// bytes: whoever must know keeps a digest among them.
 pub type Attributes = BTreeMap<String, String>;
 
 /// How to open an object.

@@ -15,7 +15,7 @@ impl FsStore {
             Err(rustix::io::Errno::NOENT) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        meta.attributes = self.attributes_blocking(key, meta.version)?;
+        meta.attributes = self.attributes_blocking(key)?;
         Ok(Some(meta))
     }
 
@@ -36,8 +36,10 @@ impl FsStore {
         let path = self.path(key);
         self.place(file, &path)?;
         let mut meta = meta(&read::open(&path)?.stat);
-        if !put.attributes.is_empty() {
-            self.put_attributes_blocking(key, meta.version, &put.attributes)?;
+        if put.attributes.is_empty() {
+            removed(std::fs::remove_file(self.attributes_path(key)))?;
+        } else {
+            self.put_attributes_blocking(key, &put.attributes)?;
             meta.attributes = put.attributes;
         }
         Ok(meta)

@@ -1,0 +1,43 @@
+//! The real binary under the real cargo, over real sockets, against an upstream that does what the test says.
+//!
+//! Everything is hermetic but [`live`], which needs crates.io. Nothing here sleeps to be right: order comes from the
+//! upstream's gates, and waits are for events, under deadlines.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a panic is a failed test"
+)]
+
+mod at_once;
+mod audit;
+mod bare;
+mod house;
+mod tree;
+
+mod bases;
+mod bounds;
+mod cargo_commands;
+mod cargo_under_faults;
+mod client_leaves;
+mod crates;
+mod damage;
+mod dl;
+mod faults;
+mod first_byte;
+mod freshness;
+mod index_files;
+mod listeners;
+mod live;
+mod main_job;
+mod no_wrong_byte;
+mod one_fetch;
+mod ops;
+mod registries;
+mod replica_dies;
+mod shutdown;
+mod start;
+mod store_alone;
+mod upstream_dies;
