@@ -217,8 +217,9 @@ impl Inner {
                 let freshness = since(asked_ago, checked_ago)?;
                 copy.confirm(freshness);
                 let enough = match ask {
+                    // A file that is due may still be served, but this is the refresh that it is due for.
                     Authority::Fleet => {
-                        copy.judge(Instant::now(), registry.ttl(&copy)) != Judgement::Stale
+                        copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh
                     }
                     Authority::Upstream(moment) => freshness.checked >= moment,
                 };

@@ -76,7 +76,8 @@ impl Inner {
     ) -> Result<Sha256, ServeError> {
         let index_name = name.index_name();
         let index_key = StoreKey::index_file(&registry.policy.id, &index_name);
-        let looked = Instant::now();
+        let requested = Instant::now();
+        let mut looked = requested;
         let copy = self.copy(registry, &index_name, &index_key).await;
         if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
             return Ok(checksum);
@@ -90,27 +91,27 @@ impl Inner {
         if let Ok(Some(Note::Absent | NOT_IN_INDEX)) = self.ports.coordinator.recall(&key).await {
             return Err(absent(Reason::RememberedAbsent, None));
         }
-        let deadline = Instant::now() + self.limits.wait_max;
+        let deadline = requested + self.limits.wait_max;
         let refreshed = loop {
             let ask = Authority::Upstream(looked);
-            let (led, ticket) = self.refresh(registry, &index_name, &index_key, ask);
-            // A refresh that was joined may have asked before the version was published, or may have ended with
-            // what the fleet knows. Neither is upstream's word on it.
-            let was_earlier = ticket.began() < looked;
+            let (_, ticket) = self.refresh(registry, &index_name, &index_key, ask);
+            let was_asked_since = ticket.began() >= requested;
             let refreshed = ticket.wait(deadline).await;
-            let is_enough = match &refreshed {
-                Ok(Ok(refreshed)) => !was_earlier && refreshed.status().is_some(),
-                _ => true,
-            };
             if let Ok(Ok(Refreshed::Current { copy, .. })) = &refreshed
                 && let Some(checksum) = entry(copy, name, version)
             {
                 return Ok(checksum);
             }
-            if led || is_enough || Instant::now() >= deadline {
+            // What was joined may have asked before the version was published, and what ended without a status only
+            // told what was known. Neither is upstream's word on the version, so the next round goes further.
+            let is_word = match &refreshed {
+                Ok(Ok(refreshed)) => was_asked_since && refreshed.status().is_some(),
+                _ => true,
+            };
+            if is_word || Instant::now() >= deadline {
                 break refreshed;
             }
-            tokio::task::yield_now().await;
+            looked = Instant::now();
         };
         let (copy, reason, status) = match refreshed {
             Ok(Ok(Refreshed::Current { copy, status, .. })) => {
