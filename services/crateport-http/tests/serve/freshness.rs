@@ -106,7 +106,9 @@ async fn clients_that_never_stop_cause_one_revalidation_per_ttl() {
 
 #[tokio::test]
 async fn a_hot_file_is_refreshed_without_a_client_and_an_unused_one_is_not() {
-    let upstream = ScriptedUpstream::start().await;
+    // The refresh begins one round trip before the file is stale: here that is long enough to be met.
+    let round_trip = Duration::from_millis(200);
+    let upstream = ScriptedUpstream::builder().latency(round_trip).start().await;
     krate("cold", "1.0.0").publish(&upstream);
     krate("warm", "1.0.0").publish(&upstream);
     let ttl = Duration::from_secs(1);
