@@ -161,7 +161,7 @@ mod tests {
             "a",
             "1/ab",
             "se/rd/Serde",
-            "se/rd/serd",
+            "se/rd/sedr",
             "rd/se/serde",
             "SE/RD/serde",
             "3/b/abc",
