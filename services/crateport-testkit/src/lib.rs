@@ -54,6 +54,8 @@ pub mod chaos;
 pub mod client;
 pub mod krate;
 pub mod process;
+pub mod redis;
+pub mod s3;
 pub mod tls;
 pub mod upstream;
 
@@ -67,5 +69,6 @@ pub use self::client::{Client, Ending, RawRequest};
 pub use self::krate::{Dependency, KIB, Kind, MIB, Published, krate};
 pub use self::process::{Crateport, CrateportOptions};
 pub use self::program::ProgramRun;
+pub use self::s3::{S3Dialect, S3Fault, S3Operation, S3Server};
 pub use self::tls::TestCa;
 pub use self::upstream::{Fault, Framing, Gate, On, ScriptedUpstream, Times, Validators};
