@@ -29,6 +29,23 @@ pub trait Coordinator: Send + Sync + fmt::Debug {
 
     /// Waits until the lease on `key` has ended, in whatever way, or `patience` is over.
     async fn wait(&self, key: &StoreKey, patience: Duration) -> Result<(), CoordError>;
+
+    /// Whether it answers, as far as is known without asking.
+    fn health(&self) -> Health {
+        Health::Up
+    }
+}
+
+/// Whether a coordinator answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does.
+    Up,
+    /// It does not, and the fleet goes on without it.
+    Down {
+        /// Why, for a log.
+        reason: String,
+    },
 }
 
 /// What one replica tells the others about a key.
