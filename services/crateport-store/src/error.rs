@@ -34,6 +34,14 @@ pub enum StoreError {
         action: &'static str,
         /// On what.
         object: String,
+        /// What the system said.
+        source: Arc<io::Error>,
+    },
+    /// The object's bytes are not those that the store itself vouches for.
+    #[error("{key} is damaged: its bytes do not have its checksum")]
+    Damaged {
+        /// Which.
+        key: StoreKey,
     },
     /// The object ended before its length.
     #[error("{key} is shorter than it was when it was opened")]
@@ -59,7 +67,7 @@ impl StoreError {
                 Self::Full { action, object }
             }
             io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
-                Self::Denied { action, object }
+                Self::Denied { action, object, source: Arc::new(error) }
             }
             _ => Self::Failed { action, object, source: Arc::new(error) },
         }
@@ -78,6 +86,7 @@ impl StoreError {
             Self::Failed { .. } => "failed",
             Self::Full { .. } => "full",
             Self::Denied { .. } => "denied",
+            Self::Damaged { .. } => "damaged",
             Self::Cut { .. } => "cut",
             Self::TooLarge { .. } => "too-large",
         }

@@ -1,7 +1,7 @@
 //! The object store port: where index files, crates and everything else that matters is kept.
 //!
-//! [`ObjectStore`] is the contract, [`FsStore`] the backend on a local directory. Every backend runs the suite in
-//! `contract` (feature `testing`), and `FaultyStore` beside it injects faults.
+//! [`ObjectStore`] is the contract, [`FsStore`] the backend on a local directory, [`S3Store`] the one on anything that
+//! speaks S3. Every backend runs the suite in `contract` (feature `testing`), and `FaultyStore` beside it injects faults.
 
 #[cfg(feature = "testing")]
 pub mod contract;
@@ -11,6 +11,7 @@ mod faulty;
 mod fs;
 mod metered;
 mod port;
+mod s3;
 mod scratch;
 
 pub use error::StoreError;
@@ -21,5 +22,9 @@ pub use metered::MeteredStore;
 pub use port::{
     Attributes, Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Payload, PutOptions,
     Read,
+};
+pub use s3::{
+    Finding, InvalidS3Location, S3Capabilities, S3Checksums, S3Config, S3Credentials, S3Encryption,
+    S3Location, S3Store, S3Timeouts, UrlStyle,
 };
 pub use scratch::{Scratch, ScratchFile};

@@ -72,6 +72,11 @@ impl ScratchFile {
         &self.file
     }
 
+    /// Where it lies for as long as it is neither moved nor dropped.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Moves it to `target`, atomically, in place of what may be there. What does not lie on the same file system
     /// is copied beside the target first, as a scratch file of `near`.
     ///
