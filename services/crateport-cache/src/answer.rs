@@ -1,12 +1,14 @@
 //! What the cache answers.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use crateport_store::StoreError;
-use crateport_types::{DeliveryKind, Outcome, Reason, RegistryConfig};
+use crateport_types::{DeliveryKind, Outcome, Reason, RedactedUrl, RegistryConfig};
 use crateport_upstream::UpstreamError;
+use url::Url;
 
 use crate::{IndexCopy, SpoolReader, StoredObject};
 
@@ -34,11 +36,17 @@ pub enum Payload {
     Index(Arc<IndexCopy>),
     /// An object in the store.
     Stored(StoredObject),
+    /// The address of an object in the store, signed: whoever has it can read the object.
+    Redirect(PresignedUrl),
     /// A fill under way, or one that ended this moment.
     Spool(SpoolReader),
     /// JSON that upstream's web API gave.
     Json(Bytes),
 }
+
+/// A URL that is a secret for as long as it is good; prints without its signature.
+#[derive(Clone)]
+pub struct PresignedUrl(Url);
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -94,6 +102,24 @@ pub struct Failure {
 /// What a client is asked to wait where nothing better is known.
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
+impl PresignedUrl {
+    pub(crate) fn new(url: Url) -> Self {
+        Self(url)
+    }
+
+    /// The URL itself, for the one place that sends it.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl fmt::Debug for PresignedUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        RedactedUrl(&self.0).fmt(f)
+    }
+}
+
 impl Payload {
     /// How it will leave.
     #[must_use]
@@ -101,6 +127,7 @@ impl Payload {
         match self {
             Self::Config(_) | Self::Index(_) | Self::Json(_) => DeliveryKind::Memory,
             Self::Stored(_) => DeliveryKind::Stream,
+            Self::Redirect(_) => DeliveryKind::Redirect,
             Self::Spool(_) => DeliveryKind::Spool,
         }
     }

@@ -18,8 +18,8 @@ use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
 use crate::metrics::CacheMetrics;
-use crate::stored::Trusted;
-use crate::{Answer, CacheLimits, Failure, RegistryPolicy, ServeError};
+use crate::stored::{Present, Trusted};
+use crate::{Answer, CacheLimits, Failure, Redirects, RegistryPolicy, ServeError};
 
 /// A pull-through cache of some registries. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -52,6 +52,7 @@ pub(crate) struct Inner {
     pub(crate) registries: BTreeMap<RegistryId, Arc<Registry>>,
     pub(crate) hot: HotSet,
     pub(crate) trusted: Trusted,
+    pub(crate) present: Present,
     pub(crate) refreshes: Flights<Result<Refreshed, Failure>>,
     /// Index files on their way to the store.
     pub(crate) saves: Flights<()>,
@@ -98,6 +99,7 @@ impl Cache {
         let cache = Self(Arc::new(Inner {
             hot: HotSet::new(limits.index_memory_bytes_max),
             trusted: Trusted::new(limits.trusted_max),
+            present: Present::new(limits.trusted_max, limits.presence_ttl),
             refreshes: Flights::default(),
             saves: Flights::default(),
             fills: Flights::default(),
@@ -118,14 +120,21 @@ impl Cache {
     /// # Errors
     ///
     /// When there is nothing to serve: see [`ServeError`]. Only upstream's own word makes something absent.
-    pub async fn serve(&self, registry: &str, resource: &Resource) -> Result<Answer, ServeError> {
+    pub async fn serve(
+        &self,
+        registry: &str,
+        resource: &Resource,
+        redirects: Redirects,
+    ) -> Result<Answer, ServeError> {
         let Some(registry) = self.0.registries.get(registry) else {
             return Err(ServeError::UnknownRegistry { id: registry.to_owned() });
         };
         match resource {
             Resource::Config => self.0.serve_config(registry).await,
             Resource::IndexFile(name) => self.0.serve_index_file(registry, name).await,
-            Resource::Krate { name, version } => self.0.serve_krate(registry, name, version).await,
+            Resource::Krate { name, version } => {
+                self.0.serve_krate(registry, name, version, redirects).await
+            }
             Resource::Search { query } => self.0.serve_search(registry, query).await,
         }
     }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use crateport_types::RegistryId;
 
+use crate::DeliveryPolicy;
+
 /// What bounds the cache as a whole.
 #[derive(Clone, Debug)]
 pub struct CacheLimits {
@@ -25,6 +27,11 @@ pub struct CacheLimits {
     pub failed_ttl: Duration,
     /// Refreshes ahead of need at once; 0 turns them off.
     pub refresh_ahead_max: usize,
+    /// How objects in the store leave.
+    pub delivery: DeliveryPolicy,
+    /// How long an object that was seen in the store is taken to be there, before a client is sent to it. Shorter than
+    /// any grace that a sweep gives.
+    pub presence_ttl: Duration,
     /// Stored objects whose checksum was seen to be right by this process, remembered by count.
     pub trusted_max: u64,
 }
@@ -55,6 +62,8 @@ impl Default for CacheLimits {
             wait_max: Duration::from_secs(25),
             failed_ttl: Duration::from_secs(1),
             refresh_ahead_max: 16,
+            delivery: DeliveryPolicy::default(),
+            presence_ttl: Duration::from_secs(300),
             trusted_max: 100_000,
         }
     }

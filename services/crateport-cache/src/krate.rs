@@ -12,7 +12,7 @@ use crate::fill::{Filled, Wanted};
 use crate::flight::Seat;
 use crate::hot::IndexCopy;
 use crate::index::{Authority, Refreshed, late};
-use crate::{Answer, Payload, ServeError, StoredObject};
+use crate::{Answer, Payload, Redirects, ServeError, StoredObject};
 
 /// The note on a version that upstream's index has not. It is none on the crate itself: once the index has it, the
 /// crate is asked for whatever was said before.
@@ -24,9 +24,13 @@ impl Inner {
         registry: &Arc<Registry>,
         name: &CrateName,
         version: &CrateVersion,
+        redirects: Redirects,
     ) -> Result<Answer, ServeError> {
         let checksum = self.checksum(registry, name, version).await?;
         let key = StoreKey::krate(&registry.policy.id, name, version);
+        if let Some(url) = self.redirect(&key, &checksum, redirects).await {
+            return Ok(answer(Payload::Redirect(url), Outcome::Hit, Reason::Stored));
+        }
         if let Some(object) = self.stored_or_fill(&key, &checksum).await {
             return Ok(stored(object, Outcome::Hit, Reason::Stored));
         }
@@ -141,7 +145,11 @@ fn entry(copy: &IndexCopy, name: &CrateName, version: &CrateVersion) -> Option<S
 }
 
 fn stored(object: StoredObject, outcome: Outcome, reason: Reason) -> Answer {
-    Answer { outcome, reason, upstream_status: None, age: None, payload: Payload::Stored(object) }
+    answer(Payload::Stored(object), outcome, reason)
+}
+
+fn answer(payload: Payload, outcome: Outcome, reason: Reason) -> Answer {
+    Answer { outcome, reason, upstream_status: None, age: None, payload }
 }
 
 fn unavailable(

@@ -6,7 +6,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use crateport_store::{
     Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Read, StoreError,
@@ -15,6 +15,8 @@ use crateport_types::{Hasher, Sha256, StoreKey};
 use futures_util::StreamExt as _;
 
 use crate::cache::Inner;
+use crate::delivery::{Plan, plan};
+use crate::{DeliveryMode, PresignedUrl, Redirects};
 
 /// A whole, verified object in the store, open for reading.
 #[derive(Debug)]
@@ -28,6 +30,10 @@ pub struct StoredObject {
 /// The objects whose digest this process has computed or written itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Trusted(moka::future::Cache<StoreKey, (ObjectVersion, Sha256)>);
+
+/// The objects that were seen in the store a short while ago: their digests and sizes.
+#[derive(Clone, Debug)]
+pub(crate) struct Present(moka::future::Cache<StoreKey, (Sha256, u64)>);
 
 /// Small pieces let other work in between when large objects are hashed.
 const HASHES_AT_ONCE_MAX: usize = 4;
@@ -69,6 +75,18 @@ impl StoredObject {
             Some(part) if part.meta.version == self.object.meta.version => Ok(part.body),
             _ => Err(StoreError::Cut { key: self.key }),
         }
+    }
+}
+
+impl Present {
+    pub(crate) fn new(objects_max: u64, ttl: Duration) -> Self {
+        let objects = moka::future::Cache::builder().max_capacity(objects_max).time_to_live(ttl);
+        Self(objects.build())
+    }
+
+    /// Remembers an object that was seen or written.
+    pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, size_bytes: u64) {
+        self.0.insert(key, (checksum, size_bytes)).await;
     }
 }
 
@@ -118,6 +136,40 @@ async fn hash(
 }
 
 impl Inner {
+    /// The address of the object at `key`, if it is there with the digest that it must have, and if that is how it
+    /// should leave. Whatever goes wrong here, streaming may still work.
+    pub(crate) async fn redirect(
+        &self,
+        key: &StoreKey,
+        expected: &Sha256,
+        redirects: Redirects,
+    ) -> Option<PresignedUrl> {
+        let policy = &self.limits.delivery;
+        if policy.mode == DeliveryMode::Stream || redirects == Redirects::Unwanted {
+            return None;
+        }
+        let store = &self.ports.store;
+        let size_bytes = match self.present.0.get(key).await {
+            Some((digest, size_bytes)) if digest == *expected => size_bytes,
+            _ => {
+                let meta = store.head(key).await.ok()??;
+                if meta.checksum != Some(*expected)
+                    && self.trusted.digest(&**store, key, &meta).await.ok()? != Some(*expected)
+                {
+                    return None;
+                }
+                self.present.insert(key.clone(), *expected, meta.size_bytes).await;
+                meta.size_bytes
+            }
+        };
+        match plan(policy, redirects, size_bytes) {
+            Plan::Redirect => {
+                store.presign(key, policy.url_lifetime).await.ok()?.map(PresignedUrl::new)
+            }
+            Plan::Stream => None,
+        }
+    }
+
     /// The object at `key`, if it is there with the digest that it must have. A damaged one is dropped.
     pub(crate) async fn stored(
         &self,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
-use crateport_cache::{Cache, ServeError};
+use crateport_cache::{Cache, Redirects, ServeError};
 use crateport_telemetry::accept_context;
 use crateport_types::{DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind};
 use http::header::USER_AGENT;
@@ -64,6 +64,9 @@ struct Made {
 
 /// The status in logs and metrics of a request whose client left before there was an answer, as nginx has it.
 const CLIENT_LEFT: u16 = 499;
+
+/// Asks for the bytes themselves, as in `…/download?delivery=stream`.
+const STREAM: &str = "delivery=stream";
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
@@ -183,7 +186,7 @@ impl Shared {
             .registries()
             .find(|(id, _)| id.as_str() == registry)
             .map(|(id, _)| id.clone());
-        let answer = match self.cache.serve(registry, &resource).await {
+        let answer = match self.cache.serve(registry, &resource, redirects(head)).await {
             Ok(answer) => answer,
             Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
         };
@@ -296,6 +299,13 @@ impl Route<'_> {
             Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
+}
+
+/// A URL of the store is signed for GET alone, so HEAD is answered here; and whoever cannot follow redirects may say
+/// so in the query.
+fn redirects(head: &Parts) -> Redirects {
+    let stream = head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == STREAM));
+    if stream || head.method == Method::HEAD { Redirects::Unwanted } else { Redirects::Followed }
 }
 
 /// The listener says how the connection came about; behind anything else, nothing is known of it.

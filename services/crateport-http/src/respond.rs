@@ -2,7 +2,9 @@
 
 use std::time::SystemTime;
 
-use crateport_cache::{Answer, Failure, IndexCopy, Payload, SpoolError, SpoolReader, StoredObject};
+use crateport_cache::{
+    Answer, Failure, IndexCopy, Payload, PresignedUrl, SpoolError, SpoolReader, StoredObject,
+};
 use crateport_types::{
     BaseUrl, ByteRange, DeliveryKind, ETag, IfNoneMatch, RangeRequest, RegistryConfig, RegistryId,
     ResourceKind,
@@ -10,7 +12,7 @@ use crateport_types::{
 use http::header::{
     ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
-    RANGE, VARY,
+    LOCATION, RANGE, VARY,
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
@@ -38,6 +40,7 @@ impl Form<'_> {
             Payload::Config(upstream) => self.config(&upstream),
             Payload::Index(copy) => self.index(&copy).await,
             Payload::Stored(object) => self.stored(object).await?,
+            Payload::Redirect(url) => return Ok((redirect(&url), delivery)),
             Payload::Spool(reader) => self.spool(reader).await?,
             Payload::Json(bytes) => Response::new(Body::whole(bytes)),
         };
@@ -149,6 +152,15 @@ impl Form<'_> {
         let range = text(RANGE).filter(|_| current && *self.method == Method::GET);
         range.and_then(ByteRange::parse).map_or(RangeRequest::Whole, |range| range.of(size_bytes))
     }
+}
+
+/// The address of the object in the store. It is signed and has an end, so nobody may keep it.
+fn redirect(url: &PresignedUrl) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::FOUND;
+    insert_text(response.headers_mut(), LOCATION, url.reveal());
+    response.headers_mut().insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }
 
 fn not_modified() -> Response<Body> {
