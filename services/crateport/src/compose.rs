@@ -4,11 +4,13 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crateport_cache::{Cache, CacheLimits, Ports, RegistryPolicy, RegistrySetup};
+use crateport_cache::{
+    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
+};
 use crateport_coord::LocalCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{FsStore, MeteredStore, Scratch};
+use crateport_store::{FsStore, MeteredStore, ObjectStore, S3Config, S3Location, S3Store, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
@@ -20,10 +22,43 @@ use crate::settings::{Coordination, ListenAddress, RegistrySettings, Settings, S
 /// Notes on single files, a few hundred bytes each: more than the names that a fleet asks for in vain.
 const NOTES_MAX: u64 = 100_000;
 
-/// The store.
-pub(crate) fn store(settings: &Settings) -> anyhow::Result<FsStore> {
-    let StoreLocation::Fs(directory) = &settings.store;
-    FsStore::open(directory).with_context(|| format!("the store {} cannot be used", settings.store))
+/// Where fills wait when the store has no directory: below the system's temporary one.
+const SPOOL: &str = "crateport-spool";
+
+/// The store, and scratch space beside it where it has some.
+pub(crate) struct Kept {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// The same, if it is one on S3.
+    pub(crate) s3: Option<S3Store>,
+    scratch: Option<Scratch>,
+}
+
+/// Opens the store.
+pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Kept> {
+    let unusable = || format!("the store {} cannot be used", settings.store);
+    match &settings.store {
+        StoreLocation::Fs(directory) => {
+            let store = FsStore::open(directory).with_context(unusable)?;
+            let scratch = Some(store.scratch().clone());
+            Ok(Kept { store: Arc::new(store), s3: None, scratch })
+        }
+        StoreLocation::S3(location) => {
+            let store = S3Store::open(s3(settings, location)?).await.with_context(unusable)?;
+            Ok(Kept { store: Arc::new(store.clone()), s3: Some(store), scratch: None })
+        }
+    }
+}
+
+fn s3(settings: &Settings, location: &S3Location) -> anyhow::Result<S3Config> {
+    Ok(S3Config {
+        region: settings.s3_region.clone(),
+        endpoint: settings.s3_endpoint.clone(),
+        public_endpoint: settings.s3_public_endpoint.clone(),
+        url_style: settings.s3_path_style,
+        encryption: settings.s3_encryption.clone(),
+        requests_max: settings.s3_requests_max.try_into()?,
+        ..S3Config::new(location.clone())
+    })
 }
 
 /// A registry's upstream.
@@ -46,18 +81,24 @@ pub(crate) fn upstream(
 }
 
 /// The cache and everything below it.
-pub(crate) fn cache(settings: &Settings, metrics: &prometheus::Registry) -> anyhow::Result<Cache> {
-    let store = store(settings)?;
-    let scratch = match &settings.spool_dir {
-        Some(directory) => Scratch::open(directory).with_context(|| {
-            format!("the spool directory {} cannot be used", directory.display())
-        })?,
-        None => store.scratch().clone(),
+pub(crate) async fn cache(
+    settings: &Settings,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<Cache> {
+    let Kept { store, scratch, .. } = store(settings).await?;
+    let scratch = match (&settings.spool_dir, scratch) {
+        (None, Some(scratch)) => scratch,
+        (directory, _) => {
+            let directory = directory.clone().unwrap_or_else(|| std::env::temp_dir().join(SPOOL));
+            Scratch::open(&directory).with_context(|| {
+                format!("the spool directory {} cannot be used", directory.display())
+            })?
+        }
     };
     let coordinator = match settings.coord {
         Coordination::Local => LocalCoordinator::new(NOTES_MAX),
     };
-    let store = MeteredStore::new(Arc::new(store), metrics)?;
+    let store = MeteredStore::new(store, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
@@ -131,9 +172,24 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         spool_memory_bytes_max: settings.spool_memory.try_into()?,
         refresh_patience: settings.refresh_patience,
         wait_max: settings.wait_max,
+        delivery: delivery(settings),
+        presence_ttl: settings.presence_ttl,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         ..CacheLimits::default()
     })
+}
+
+/// A directory can give no address of its objects, so nothing needs to be looked up for one.
+fn delivery(settings: &Settings) -> DeliveryPolicy {
+    let mode = match settings.store {
+        StoreLocation::Fs(_) => DeliveryMode::Stream,
+        StoreLocation::S3(_) => settings.delivery,
+    };
+    DeliveryPolicy {
+        mode,
+        redirect_size_bytes_min: settings.redirect_size_min,
+        url_lifetime: settings.url_lifetime,
+    }
 }
 
 fn upstream_limits(settings: &Settings) -> UpstreamLimits {

@@ -16,15 +16,18 @@ mod registries;
 mod source;
 mod table;
 
+use crateport_cache::DeliveryMode;
+use crateport_store::{S3Encryption, UrlStyle};
 use crateport_telemetry::logging::{LogFilter, LogFormat};
 use crateport_types::BaseUrl;
 use crateport_upstream::AllowEntry;
 use ipnet::IpNet;
 
 pub(crate) use self::error::SettingsError;
-pub(crate) use self::kind::choice::{Coordination, Delivery, StoreLocation};
+pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
 use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
+use self::kind::s3::Region;
 use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica};
 use self::kind::{List, Maybe, One};
 pub(crate) use self::load::{Inputs, Loaded, Row, usual_files};
@@ -47,11 +50,29 @@ table::settings! {
     }
     "Storage and delivery" {
         store "store": One<StoreLocation> = (defaults::store, "fs:<user data directory>/crateport"),
-            "Where objects are kept: fs:DIRECTORY";
+            "Where objects are kept: fs:DIRECTORY or s3://BUCKET/PREFIX";
         coord "coord": One<Coordination> = "local",
             "How replicas agree who fetches what: local";
-        delivery "delivery": One<Delivery> = "auto",
+        delivery "delivery": One<DeliveryMode> = "auto",
             "How crates reach clients: streamed, or by redirect to the store";
+        redirect_size_min "redirect-size-min": One<SizeOrZero> = "1MiB",
+            "From which size on delivery=auto redirects";
+        url_lifetime "url-lifetime": One<Timeout> = "15m",
+            "How long the address that a client is redirected to is good for";
+        presence_ttl "presence-ttl": One<Ttl> = "5m",
+            "How long an object that was seen in the store is taken to be there";
+        s3_endpoint "s3-endpoint": Maybe<HttpUrl> = none,
+            "Where the S3 server is; without it AWS, or what AWS_ENDPOINT_URL_S3 says";
+        s3_public_endpoint "s3-public-endpoint": Maybe<HttpUrl> = none,
+            "Where clients reach the S3 server, for redirects; without it the same address";
+        s3_region "s3-region": Maybe<Region> = none,
+            "The bucket's region; without it what the AWS environment says";
+        s3_path_style "s3-path-style": One<UrlStyle> = "auto",
+            "Whether the bucket stands in the path and not in the host: auto means with an s3-endpoint";
+        s3_encryption "s3-encryption": One<S3Encryption> = "bucket",
+            "How objects are encrypted at rest";
+        s3_requests_max "s3-requests-max": One<Count> = "512",
+            "How many requests the S3 server gets at once";
         spool_memory "spool-memory": One<Size> = "256KiB",
             "Memory that one fill may use before it uses the disk";
         spool_dir "spool-dir": Maybe<FilePath> = none,

@@ -38,7 +38,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
     let metrics = Registry::new(VERSION)?;
-    let cache = compose::cache(&settings, metrics.as_ref())?;
+    let cache = compose::cache(&settings, metrics.as_ref()).await?;
     let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
     let limits = compose::listen_limits(&settings)?;
     let server = Server::new(limits.clone());

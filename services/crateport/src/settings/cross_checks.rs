@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::{Delivery, Settings, SettingsError, StoreLocation};
+use crateport_cache::DeliveryMode;
+
+use super::{Settings, SettingsError, StoreLocation};
 
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
@@ -33,7 +35,7 @@ fn ops_listener(settings: &Settings) -> Option<String> {
 
 fn delivery(settings: &Settings) -> Option<String> {
     match (settings.delivery, &settings.store) {
-        (Delivery::Redirect, StoreLocation::Fs(_)) => Some(format!(
+        (DeliveryMode::Redirect, StoreLocation::Fs(_)) => Some(format!(
             "delivery=redirect cannot be with store={}, which no client can reach: \
              use delivery=auto or delivery=stream",
             settings.store

@@ -1,6 +1,6 @@
 //! Whether the store can be written, read back and cleared again.
 
-use crateport_store::{ObjectStore, Payload, PutOptions, Read, StoreError};
+use crateport_store::{ObjectStore, Payload, PutOptions, Read, S3Store, StoreError};
 use crateport_types::{Sha256, StoreKey};
 
 use super::Finding;
@@ -10,20 +10,46 @@ use crate::settings::Settings;
 const TEXT: &[u8] = b"written by `crateport check`, and deleted at once";
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
-    let finding = match compose::store(settings) {
-        Ok(store) => match round_trip(&store).await {
-            Ok(true) => {
-                Finding::Ok(format!("{} takes objects and gives them back", settings.store))
-            }
-            Ok(false) => Finding::Failed(format!(
-                "{} gives back other bytes than it took: do not use it",
-                settings.store
-            )),
-            Err(error) => Finding::Failed(sentence(&anyhow::Error::new(error))),
-        },
-        Err(error) => Finding::Failed(sentence(&error)),
+    let kept = match compose::store(settings).await {
+        Ok(kept) => kept,
+        Err(error) => return vec![Finding::Failed(sentence(&error))],
     };
-    vec![finding]
+    let mut findings = match round_trip(&*kept.store).await {
+        Ok(true) => {
+            vec![Finding::Ok(format!("{} takes objects and gives them back", settings.store))]
+        }
+        Ok(false) => {
+            let text =
+                format!("{} gives back other bytes than it took: do not use it", settings.store);
+            return vec![Finding::Failed(text)];
+        }
+        Err(error) => return vec![Finding::Failed(sentence(&anyhow::Error::new(error)))],
+    };
+    if let Some(s3) = kept.s3 {
+        findings.extend(capabilities(&s3).await);
+    }
+    findings
+}
+
+/// What an S3 server cannot do. Caching lives with all of it but one.
+async fn capabilities(store: &S3Store) -> Vec<Finding> {
+    let can = match store.probe().await {
+        Ok(can) => can,
+        Err(error) => return vec![Finding::Failed(sentence(&anyhow::Error::new(error)))],
+    };
+    let findings = can.findings().into_iter().filter(|(_, finding)| !finding.is_yes());
+    let findings = findings.map(|(name, finding)| format!("{name}: {finding}")).collect::<Vec<_>>();
+    if !can.absence.is_yes() {
+        let lacking = findings.join("; ");
+        return vec![Finding::Failed(format!("{lacking}: give the right to list the bucket"))];
+    }
+    if findings.is_empty() {
+        return vec![Finding::Ok("the S3 server can do all that is asked of one".to_owned())];
+    }
+    findings
+        .into_iter()
+        .map(|text| Finding::Warning(format!("{text}; caching does without")))
+        .collect()
 }
 
 fn sentence(error: &anyhow::Error) -> String {

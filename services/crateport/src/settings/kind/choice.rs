@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use crateport_cache::DeliveryMode;
+use crateport_store::S3Location;
 use crateport_telemetry::logging::LogFormat;
 
 use super::{Word, hide_password};
@@ -12,6 +14,8 @@ use super::{Word, hide_password};
 pub(crate) enum StoreLocation {
     /// Files under an absolute directory.
     Fs(PathBuf),
+    /// A part of a bucket.
+    S3(S3Location),
 }
 
 /// How replicas agree who fetches what.
@@ -21,27 +25,17 @@ pub(crate) enum Coordination {
     Local,
 }
 
-/// How crates reach clients.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Delivery {
-    /// By redirect where the store can and it pays, else streamed.
-    Auto,
-    /// Always through this process.
-    Stream,
-    /// Always from the store.
-    Redirect,
-}
-
 impl Word for StoreLocation {
     type Value = Self;
     const VALUE_NAME: &'static str = "STORE";
-    const ALLOWED: &'static str = "fs:DIRECTORY";
+    const ALLOWED: &'static str = "fs:DIRECTORY or s3://BUCKET/PREFIX";
 
     fn parse_word(text: &str) -> Result<Self, String> {
         if text.starts_with("s3:") {
-            return Err("S3 stores are not in this build".to_owned());
+            let location = text.parse::<S3Location>();
+            return location.map(Self::S3).map_err(|error| format!("it {error}"));
         }
-        let directory = text.strip_prefix("fs:").ok_or("it does not begin with fs:")?;
+        let directory = text.strip_prefix("fs:").ok_or("it begins with neither fs: nor s3:")?;
         if directory.starts_with('~') {
             return Err("no shell replaces the ~ here, so write the directory out".to_owned());
         }
@@ -70,7 +64,7 @@ impl Word for Coordination {
     }
 }
 
-impl Word for Delivery {
+impl Word for DeliveryMode {
     type Value = Self;
     const VALUE_NAME: &'static str = "auto|stream|redirect";
     const ALLOWED: &'static str = "auto, stream or redirect";
@@ -99,6 +93,7 @@ impl fmt::Display for StoreLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fs(directory) => write!(f, "fs:{}", directory.display()),
+            Self::S3(location) => location.fmt(f),
         }
     }
 }
@@ -108,10 +103,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_is_a_directory_made_absolute() {
-        let StoreLocation::Fs(directory) = StoreLocation::parse_word("fs:a/b").unwrap();
+    fn a_store_is_a_directory_made_absolute_or_a_part_of_a_bucket() {
+        let Ok(StoreLocation::Fs(directory)) = StoreLocation::parse_word("fs:a/b") else {
+            panic!()
+        };
         assert!(directory.is_absolute() && directory.ends_with("a/b"));
-        for text in ["", "fs:", "fs:~/a", "fs://a", "/a", "s3://bucket/prefix", "gs://bucket"] {
+        for text in ["s3://bucket", "s3://bucket/a/prefix"] {
+            assert_eq!(StoreLocation::parse_word(text).unwrap().to_string(), text);
+        }
+        for text in ["", "fs:", "fs:~/a", "fs://a", "/a", "s3:bucket", "s3://", "gs://bucket"] {
             assert!(StoreLocation::parse_word(text).is_err(), "{text}");
         }
     }

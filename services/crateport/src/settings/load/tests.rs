@@ -152,7 +152,7 @@ fn what_a_file_must_not_say_is_refused_in_one_sentence() {
         (
             "store = { fs = '/a' }",
             "store (c.toml, line 1) cannot be `…`: it has the wrong shape; \
-             allowed is fs:DIRECTORY",
+             allowed is fs:DIRECTORY or s3://BUCKET/PREFIX",
         ),
         ("index-tll = '1s'", "`index-tll` (c.toml, line 1) is no setting; did you mean index-ttl?"),
         (
@@ -274,7 +274,11 @@ fn a_bad_value_of_each_kind_is_refused_in_one_sentence() {
             "8081",
             "`8081` is no IP address with a port; allowed is IP:PORT such as 127.0.0.1:8081",
         ),
-        ("store", "s3://bucket/a", "S3 stores are not in this build; allowed is fs:DIRECTORY"),
+        (
+            "store",
+            "gs://bucket/a",
+            "it begins with neither fs: nor s3:; allowed is fs:DIRECTORY or s3://BUCKET/PREFIX",
+        ),
         (
             "public-url",
             "crates.corp",
