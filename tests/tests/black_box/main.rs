@@ -41,4 +41,5 @@ mod replica_dies;
 mod shutdown;
 mod start;
 mod store_alone;
+mod supervised;
 mod upstream_dies;

@@ -16,7 +16,7 @@ use tracing::{info, warn};
 
 use super::print;
 use crate::settings::{Loaded, Settings};
-use crate::{compose, file_limit};
+use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The ops listener goes last and has nothing that is worth waiting for.
@@ -35,6 +35,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         listeners.push(Listener::bind(compose::listener(listen)).await?);
     }
     let ops_listener = Listener::bind(compose::ops_listener(settings.ops_listen)).await?;
+    let ops_address = ops_listener.local_addr();
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
     let metrics = Registry::new(VERSION)?;
@@ -65,9 +66,13 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     ));
     print(&banner);
     info!(version = VERSION, replica = settings.replica, "serving");
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_alive(ops_address));
 
     stopped().await?;
     info!("stopping: requests in flight are brought to their end");
+    // Requests first, then fills, then spans: each has its own limit.
+    supervisor::stopping(drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
     readiness.end();
     stop.cancel();
     tokio::spawn(async {
