@@ -167,7 +167,8 @@ impl Inner {
     async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) {
         let scratch = self.ports.scratch.clone();
         let memory_bytes_max = self.limits.spool_memory_bytes_max;
-        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max);
+        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
+            .metered(&self.metrics.spool_bytes);
         offer.publish(Ok(Filled::Spool(spool.reader())));
         let received = self.receive(&mut spool, found).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
@@ -200,7 +201,7 @@ impl Inner {
             if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
                 return Err(UpstreamError::TooLarge { size_bytes_max }.into());
             }
-            self.metrics.filled_bytes.inc_by(chunk.len() as u64);
+            self.metrics.filled(ResourceKind::Krate, chunk.len());
             hasher.update(&chunk);
             spool.write(chunk).await?;
         }

@@ -292,7 +292,7 @@ impl Inner {
         validators: Validators,
     ) -> Result<Arc<IndexCopy>, crateport_types::InvalidIndexFile> {
         let file = hot::parse(name, &bytes).await?;
-        self.metrics.filled_bytes.inc_by(bytes.len() as u64);
+        self.metrics.filled(ResourceKind::Index, bytes.len());
         let copy = IndexCopy::new(bytes, checksum, file, validators, SystemTime::now(), false);
         copy.set_saved(false);
         Ok(Arc::new(copy))

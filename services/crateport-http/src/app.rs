@@ -59,6 +59,7 @@ struct Made {
     reason: Reason,
     delivery: DeliveryKind,
     upstream_status: Option<u16>,
+    redirected_bytes: u64,
     detail: Option<Box<str>>,
 }
 
@@ -84,13 +85,14 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let replica =
             HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
+        let registries = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
             replica,
             requests: Arc::new(Semaphore::new(config.requests_max)),
-            metrics: HttpMetrics::register(metrics)?,
+            metrics: HttpMetrics::register(metrics, registries)?,
         })))
     }
 }
@@ -114,7 +116,7 @@ impl<B> tower::Service<Request<B>> for App {
 impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
-        self.metrics.in_flight.inc();
+        self.metrics.in_flight().inc();
         let route = Route::of(head.uri.path(), head.uri.query());
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
@@ -208,10 +210,11 @@ impl Shared {
         };
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
+        let redirected_bytes = answer.redirected_bytes();
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: Some(id), delivery, upstream_status, ..made }
+                Made { registry: Some(id), delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
@@ -248,6 +251,7 @@ impl Shared {
             answered_after: None,
             detail: None,
             sent_bytes: 0,
+            redirected_bytes: 0,
             end: End::Left,
             _permit: permit,
         }
@@ -261,9 +265,17 @@ impl Made {
         outcome: Outcome,
         reason: Reason,
     ) -> Self {
-        let (registry, upstream_status, detail) = (None, None, None);
-        let delivery = DeliveryKind::Memory;
-        Self { response, registry, resource, outcome, reason, delivery, upstream_status, detail }
+        Self {
+            response,
+            registry: None,
+            resource,
+            outcome,
+            reason,
+            delivery: DeliveryKind::Memory,
+            upstream_status: None,
+            redirected_bytes: 0,
+            detail: None,
+        }
     }
 
     fn failed(error: &ServeError, resource: ResourceKind) -> Self {
@@ -279,10 +291,12 @@ impl Made {
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
-        record.delivery = match self.response.body().size_bytes() {
-            Some(0) => DeliveryKind::Empty,
-            _ => self.delivery,
+        record.delivery = match (self.delivery, self.response.body().size_bytes()) {
+            (DeliveryKind::Redirect, _) => DeliveryKind::Redirect,
+            (_, Some(0)) => DeliveryKind::Empty,
+            (delivery, _) => delivery,
         };
+        record.redirected_bytes = self.redirected_bytes;
         record.upstream_status = self.upstream_status;
         record.status = self.response.status();
         record.answered_after = Some(record.began.elapsed());

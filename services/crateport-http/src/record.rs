@@ -10,7 +10,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::info;
 
 use crate::body::BodyError;
-use crate::metrics::HttpMetrics;
+use crate::metrics::{Ended, HttpMetrics};
 
 /// Everything worth knowing of a request. Written when dropped.
 #[derive(Debug)]
@@ -35,6 +35,8 @@ pub(crate) struct Record {
     /// What went wrong, for the one who reads the log.
     pub(crate) detail: Option<Box<str>>,
     pub(crate) sent_bytes: u64,
+    /// The size of what the client was sent elsewhere for.
+    pub(crate) redirected_bytes: u64,
     pub(crate) end: End,
     /// One of the requests in flight, until the body is gone.
     pub(crate) _permit: Option<OwnedSemaphorePermit>,
@@ -77,9 +79,17 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
-        self.metrics.in_flight.dec();
-        self.metrics.request(&self.registry, self.resource, self.outcome, self.status, duration);
-        self.metrics.served(self.resource, self.delivery, self.sent_bytes);
+        self.metrics.in_flight().dec();
+        self.metrics.count(&Ended {
+            registry: &self.registry,
+            resource: self.resource,
+            outcome: self.outcome,
+            status: self.status,
+            delivery: self.delivery,
+            bytes: self.sent_bytes + self.redirected_bytes,
+            duration,
+            answered_after: self.answered_after,
+        });
         info!(
             client = %self.client,
             protocol = self.protocol,

@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crateport_http::listen::{Listener, Server};
 use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
-use crateport_telemetry::metrics::Registry;
 use crateport_types::RegistryId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -38,13 +37,18 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let ops_address = ops_listener.local_addr();
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
-    let metrics = Registry::new(VERSION)?;
+    let metrics = compose::metrics(&settings)?;
     let cache = compose::cache(&settings, metrics.as_ref()).await?;
     let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
     let limits = compose::listen_limits(&settings)?;
     let server = Server::new(limits.clone());
     crateport_http::register_listeners(&server.stats(), metrics.as_ref())?;
+    let certificates = settings.listen.iter().zip(&listeners);
+    let certificates = certificates
+        .filter_map(|(configured, listener)| Some((configured.address, listener.certificate()?)));
+    crateport_http::register_certificates(certificates.collect(), metrics.as_ref())?;
     let readiness = Readiness::default();
+    readiness.register(metrics.as_ref())?;
     let ops = ops_router(OpsConfig {
         cache: cache.clone(),
         metrics,
