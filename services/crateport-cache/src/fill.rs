@@ -10,7 +10,7 @@ use crateport_store::PutOptions;
 use crateport_types::{CrateName, CrateVersion, Hasher, Reason, ResourceKind, Sha256, StoreKey};
 use crateport_upstream::{Ask, Found, Reply, UpstreamError};
 use futures_util::StreamExt as _;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{debug, warn};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::Takeoff;
@@ -47,8 +47,7 @@ impl Inner {
         wanted: Wanted,
         offer: Offer,
     ) {
-        let span = info_span!("fill", key = %wanted.key);
-        Box::pin(self.fill_under_lease(registry, wanted, offer)).instrument(span).await;
+        Box::pin(self.fill_under_lease(registry, wanted, offer)).await;
     }
 
     async fn fill_under_lease(

@@ -2,6 +2,7 @@
 
 use crateport_types::{Reason, ResourceKind};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts, Registry};
+use tracing::Span;
 
 /// The cache's own metrics.
 #[derive(Clone, Debug)]
@@ -97,8 +98,9 @@ impl CacheMetrics {
         })
     }
 
-    /// Counts a fill.
+    /// Counts a fill, and says in its span how it ended.
     pub(crate) fn fill(&self, resource: ResourceKind, result: &str) {
+        Span::current().record("crateport.result", result);
         self.fills.with_label_values(&[resource.as_str(), result]).inc();
     }
 

@@ -13,7 +13,8 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{Instrument as _, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::base::BasePolicy;
 use crate::body::Body;
@@ -124,7 +125,8 @@ impl Shared {
         // From here on the request is recorded, even if its client leaves while the answer is made.
         let mut record = Box::new(self.record(&head, kind, began, permit));
         let mut made = if is_admitted {
-            self.traced(&head, route).await
+            record.span = request_span(&head, kind);
+            self.route(&head, route).instrument(record.span.clone()).await
         } else {
             let response = status::overloaded(kind);
             Made::of(response, kind, Outcome::Unavailable, Reason::Overloaded)
@@ -137,26 +139,6 @@ impl Shared {
         headers.insert(X_SERVED_BY, self.replica.clone());
         let response = made.describe(&mut record);
         response.map(|body| body.recorded(record))
-    }
-
-    /// One span per request, part of the trace that the client began, if it did.
-    async fn traced(&self, head: &Parts, route: Route<'_>) -> Made {
-        let span = info_span!(
-            "request",
-            otel.kind = "server",
-            http.request.method = %head.method,
-            url.path = head.uri.path(),
-            crateport.resource = route.kind().as_str(),
-            crateport.outcome = tracing::field::Empty,
-            crateport.reason = tracing::field::Empty,
-            http.response.status_code = tracing::field::Empty,
-        );
-        accept_context(&head.headers, &span);
-        let made = self.route(head, route).instrument(span.clone()).await;
-        span.record("crateport.outcome", made.outcome.as_str());
-        span.record("crateport.reason", made.reason.as_str());
-        span.record("http.response.status_code", made.response.status().as_u16());
-        made
     }
 
     async fn route(&self, head: &Parts, route: Route<'_>) -> Made {
@@ -248,6 +230,7 @@ impl Shared {
             delivery: DeliveryKind::Empty,
             upstream_status: None,
             status: StatusCode::from_u16(CLIENT_LEFT).unwrap_or_default(),
+            span: Span::none(),
             answered_after: None,
             detail: None,
             sent_bytes: 0,
@@ -313,6 +296,29 @@ impl Route<'_> {
             Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
+}
+
+/// One span per request, part of the trace that the client began, if it did. It lasts until the body is gone, and is
+/// told then how that went: see [`Record`].
+fn request_span(head: &Parts, resource: ResourceKind) -> Span {
+    let span = info_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = %format_args!("{} {}", head.method, resource.as_str()),
+        otel.status_code = Empty,
+        http.request.method = %head.method,
+        url.path = head.uri.path(),
+        http.response.status_code = Empty,
+        http.response.body.size = Empty,
+        crateport.registry = Empty,
+        crateport.resource = resource.as_str(),
+        crateport.outcome = Empty,
+        crateport.reason = Empty,
+        crateport.delivery = Empty,
+        crateport.end = Empty,
+    );
+    accept_context(&head.headers, &span);
+    span
 }
 
 /// A URL of the store is signed for GET alone, so HEAD is answered here; and whoever cannot follow redirects may say

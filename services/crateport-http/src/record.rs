@@ -4,10 +4,11 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crateport_telemetry::TraceIds;
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::info;
+use tracing::{Span, info};
 
 use crate::body::BodyError;
 use crate::metrics::{Ended, HttpMetrics};
@@ -38,6 +39,8 @@ pub(crate) struct Record {
     /// The size of what the client was sent elsewhere for.
     pub(crate) redirected_bytes: u64,
     pub(crate) end: End,
+    /// Ends with the record.
+    pub(crate) span: Span,
     /// One of the requests in flight, until the body is gone.
     pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
@@ -76,6 +79,26 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Says in the span how it went. The ids it is exported with are for the log line, which is not written within it:
+    /// that would repeat what both say.
+    fn tell_span(&self) -> Option<TraceIds> {
+        let ids = TraceIds::of(&self.span)?;
+        let span = &self.span;
+        span.record("http.response.status_code", self.status.as_u16());
+        span.record("http.response.body.size", self.sent_bytes);
+        span.record("crateport.registry", &*self.registry);
+        span.record("crateport.outcome", self.outcome.as_str());
+        span.record("crateport.reason", self.reason.as_str());
+        span.record("crateport.delivery", self.delivery.as_str());
+        span.record("crateport.end", self.end.as_str());
+        if self.status.is_server_error() || self.end == End::Broken {
+            span.record("otel.status_code", "ERROR");
+        }
+        Some(ids)
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
@@ -90,7 +113,10 @@ impl Drop for Record {
             duration,
             answered_after: self.answered_after,
         });
+        let ids = self.tell_span();
         info!(
+            trace_id = ids.map(|ids| display(ids.trace_id())),
+            span_id = ids.map(|ids| display(ids.span_id())),
             client = %self.client,
             protocol = self.protocol,
             method = %self.method,

@@ -52,6 +52,7 @@
 pub mod cargo;
 pub mod chaos;
 pub mod client;
+pub mod collector;
 pub mod krate;
 pub mod process;
 pub mod redis;
@@ -66,6 +67,7 @@ mod program;
 pub use self::cargo::Cargo;
 pub use self::chaos::{ChaosProxy, Mode};
 pub use self::client::{Client, Ending, RawRequest};
+pub use self::collector::{Collector, SeenSpan};
 pub use self::krate::{Dependency, KIB, Kind, MIB, Published, krate};
 pub use self::process::{Crateport, CrateportOptions};
 pub use self::program::ProgramRun;

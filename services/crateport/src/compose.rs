@@ -44,6 +44,7 @@ pub(crate) fn upstream(
         allow: AllowList::new(allow.collect()),
         ca_files: settings.upstream_ca_files.clone(),
         limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
         ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
     };
     SparseUpstream::new(config, metrics)

@@ -44,4 +44,5 @@ mod start;
 mod store_alone;
 mod store_gone;
 mod supervised;
+mod traces;
 mod upstream_dies;
