@@ -39,6 +39,7 @@ mod one_fetch;
 mod ops;
 mod registries;
 mod replica_dies;
+mod rolling_restart;
 mod shutdown;
 mod start;
 mod store_alone;
