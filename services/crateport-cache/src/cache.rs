@@ -17,6 +17,7 @@ use crate::flight::Flights;
 use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
+use crate::live_policy::LivePolicy;
 use crate::metrics::CacheMetrics;
 use crate::stored::{Present, Trusted};
 use crate::{Answer, CacheLimits, Failure, Redirects, RegistryPolicy, ServeError};
@@ -66,7 +67,7 @@ pub(crate) struct Inner {
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) policy: RegistryPolicy,
+    pub(crate) policy: LivePolicy,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) config: KnownConfig,
 }
@@ -74,7 +75,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// How long upstream's latest word on this copy is good for: that it is current, or that it is no more.
     pub(crate) fn ttl(&self, copy: &IndexCopy) -> Duration {
-        if copy.is_withdrawn() { self.policy.absent_ttl } else { self.policy.index_ttl }
+        if copy.is_withdrawn() { self.policy.absent_ttl() } else { self.policy.index_ttl() }
     }
 }
 
@@ -93,7 +94,8 @@ impl Cache {
         let registry = |setup: RegistrySetup| {
             let id = setup.policy.id.clone();
             let config = KnownConfig::default();
-            (id, Arc::new(Registry { policy: setup.policy, upstream: setup.upstream, config }))
+            let policy = LivePolicy::new(setup.policy);
+            (id, Arc::new(Registry { policy, upstream: setup.upstream, config }))
         };
         let (ahead, due) = Ahead::new();
         let cache = Self(Arc::new(Inner {
@@ -142,6 +144,13 @@ impl Cache {
     /// The registries, in the order of their ids, each with the condition of its upstream.
     pub fn registries(&self) -> impl Iterator<Item = (&RegistryId, Condition)> {
         self.0.registries.iter().map(|(id, registry)| (id, registry.upstream.condition()))
+    }
+
+    /// Changes how a registry is treated, from now on. One that is not here is passed over.
+    pub fn set_policy(&self, policy: &RegistryPolicy) {
+        if let Some(registry) = self.0.registries.get(&policy.id) {
+            registry.policy.set(policy);
+        }
     }
 
     /// Whether the replicas can tell each other anything, as far as is known.

@@ -85,7 +85,7 @@ impl Inner {
             Ok(None) => {
                 self.metrics.fill(ResourceKind::Krate, Reason::UpstreamAbsent.as_str());
                 offer.publish(Err(absent(&wanted, Reason::UpstreamAbsent, Some(404))));
-                Some((Note::Absent, registry.policy.absent_ttl))
+                Some((Note::Absent, registry.policy.absent_ttl()))
             }
             Err(failure) => {
                 self.refuse(&offer, &wanted, &failure);

@@ -76,7 +76,8 @@ impl Inner {
         registry: &Arc<Registry>,
     ) -> Result<Arc<RegistryConfig>, Failure> {
         if let Some(known) = registry.config.get() {
-            let old = known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl);
+            let old =
+                known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl());
             if old && registry.config.asking.try_lock().is_ok() {
                 let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
                 self.tasks.spawn(async move { cache.renew_config(&registry).await });

@@ -15,6 +15,7 @@ mod hot;
 mod index;
 mod known;
 mod krate;
+mod live_policy;
 mod metrics;
 mod search;
 mod spool;

@@ -21,7 +21,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
-pub use self::filter::{InvalidLogFilter, LogFilter};
+pub use self::filter::{InvalidLogFilter, LogFilter, LogSwitch};
 pub use self::format::{InvalidLogFormat, LogFormat};
 use self::trace_ids::WithTraceIds;
 use crate::otlp::{self, OtlpConfig};
@@ -40,7 +40,10 @@ pub struct LogConfig {
 /// Holds what must be flushed before the process ends.
 #[derive(Debug)]
 #[must_use = "the last spans are lost unless the guard is shut down"]
-pub struct Guard(Option<SdkTracerProvider>);
+pub struct Guard {
+    spans: Option<SdkTracerProvider>,
+    switch: LogSwitch,
+}
 
 /// Telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -98,10 +101,11 @@ where
         .fold(Targets::new().with_default(LevelFilter::TRACE), |targets, package| {
             targets.with_target(package, LevelFilter::INFO)
         });
-    let lines = lines.with_filter(config.filter.to_env_filter().and(no_headers));
+    let switch = LogSwitch::new(&config.filter);
+    let lines = lines.with_filter(switch.clone().and(no_headers));
     let subscriber = tracing_subscriber::registry().with(lines).with(spans);
     subscriber.try_init().map_err(InitError::Twice)?;
-    Ok(Guard(provider))
+    Ok(Guard { spans: provider, switch })
 }
 
 fn lines<W>(
@@ -125,12 +129,17 @@ where
 }
 
 impl Guard {
+    /// Replaces the filter of log lines.
+    pub fn switch(&self) -> LogSwitch {
+        self.switch.clone()
+    }
+
     /// Sends the last spans, for at most `deadline`.
     ///
     /// # Errors
     /// The collector did not take them. Nothing else is wrong: the process may end.
     pub async fn shutdown(self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(provider) = self.0 else { return Ok(()) };
+        let Some(provider) = self.spans else { return Ok(()) };
         let (done, flushed) = oneshot::channel();
         // The exporter blocks its thread until its task has answered; a thread of its own holds up no runtime.
         std::thread::spawn(move || {

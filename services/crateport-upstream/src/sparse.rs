@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use http::HeaderValue;
+use crateport_types::Secret;
 use http::header::AUTHORIZATION;
 use reqwest::Client;
 use tokio::time::{sleep, timeout_at};
@@ -13,6 +13,7 @@ use tracing::{Instrument as _, Span, info_span};
 use url::Url;
 
 use crate::answer::{self, Head, Verdict};
+use crate::authorization::Authorization;
 use crate::body::{self, Bounds};
 use crate::circuit::Failure;
 use crate::client::{self, BuildError};
@@ -31,7 +32,7 @@ use crate::{Ask, Condition, Found, Reply, SparseConfig, Upstream, UpstreamError,
 #[derive(Debug)]
 pub struct SparseUpstream {
     config: SparseConfig,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
     client: Client,
     guard: Arc<Guard>,
     hosts: Hosts,
@@ -61,11 +62,29 @@ impl SparseUpstream {
     pub fn new(config: SparseConfig, metrics: UpstreamMetrics) -> Result<Self, BuildError> {
         let guard = Arc::new(Guard::new(&config, client::proxy_names(config.proxy)));
         let client = client::build(&config, &guard)?;
-        let authorization = client::authorization(&config)?;
+        let authorization = Authorization::new(&config.registry, config.token.as_ref())?;
         let hosts = Hosts::new(&config.limits);
         let index_host = hosts.of(config.index.url());
         metrics.watch(&config.registry, &index_host);
         Ok(Self { config, authorization, client, guard, hosts, index_host, metrics })
+    }
+
+    /// Whether a token could be sent.
+    ///
+    /// # Errors
+    ///
+    /// When it could not.
+    pub fn can_send(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        Authorization::new(&self.config.registry, token).map(drop)
+    }
+
+    /// Sends another token from the next request on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sent; the one before stays.
+    pub fn set_token(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        self.authorization.set(&self.config.registry, token)
     }
 
     /// The span of one attempt. A path may be long and a query secret, so it says what was asked for and of whom.
@@ -133,8 +152,10 @@ impl SparseUpstream {
             pass_context(&mut headers);
         }
         let mut outgoing = self.client.get(url.clone()).headers(headers);
-        if let Some(token) = self.authorization.as_ref().filter(|_| self.guard.gets_token(url)) {
-            outgoing = outgoing.header(AUTHORIZATION, token.clone());
+        if self.guard.gets_token(url)
+            && let Some(token) = self.authorization.current()
+        {
+            outgoing = outgoing.header(AUTHORIZATION, token);
         }
         let answer = {
             let _wait = call.wait(Stage::Answer);

@@ -18,6 +18,7 @@ use crateport_http::{App, AppConfig, BasePolicy};
 use crateport_store::{MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
+use crateport_types::RegistryId;
 use crateport_upstream::{
     AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
 };
@@ -51,11 +52,18 @@ pub(crate) fn upstream(
         .with_context(|| format!("the registry {} cannot be used", registry.id))
 }
 
+/// The cache, and those of its parts that can be changed while it serves.
+pub(crate) struct House {
+    pub(crate) cache: Cache,
+    /// Of each registry that is served.
+    pub(crate) upstreams: Vec<(RegistryId, Arc<SparseUpstream>)>,
+}
+
 /// The cache and everything below it.
-pub(crate) async fn cache(
+pub(crate) async fn house(
     settings: &Settings,
     metrics: &prometheus::Registry,
-) -> anyhow::Result<Cache> {
+) -> anyhow::Result<House> {
     let Kept { store, scratch, .. } = metered_store(settings, metrics).await?;
     let scratch = match (&settings.spool_dir, scratch) {
         (None, Some(scratch)) => scratch,
@@ -71,12 +79,14 @@ pub(crate) async fn cache(
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
-    let registries = registries.map(|registry| {
+    let (mut setups, mut upstreams) = (Vec::new(), Vec::new());
+    for registry in registries {
         let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
-        Ok(RegistrySetup { policy: policy(settings, registry), upstream })
-    });
-    let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+        upstreams.push((registry.id.clone(), Arc::clone(&upstream)));
+        setups.push(RegistrySetup { policy: policy(settings, registry), upstream });
+    }
+    let cache = Cache::new(cache_limits(settings)?, ports, setups, metrics)?;
+    Ok(House { cache, upstreams })
 }
 
 /// Where fills wait until they are verified, or the directory above.
@@ -131,7 +141,8 @@ pub(crate) fn ops_listener(address: SocketAddr) -> ListenerConfig {
     ListenerConfig { address, tls: None }
 }
 
-fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
+/// How a registry is treated.
+pub(crate) fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
     RegistryPolicy {
         id: registry.id.clone(),
         index_ttl: registry.index_ttl.unwrap_or(settings.index_ttl),

@@ -38,6 +38,7 @@ mod on_s3;
 mod one_fetch;
 mod ops;
 mod registries;
+mod reload;
 mod replica_dies;
 mod rolling_restart;
 mod shutdown;

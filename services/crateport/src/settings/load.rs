@@ -13,7 +13,7 @@ use super::table::Default;
 use super::{Setting, Settings, SettingsError, Source, TABLE, cross_checks, registries};
 
 /// Everything that may say something about settings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     /// The flags that were given.
     pub(crate) flags: BTreeMap<&'static str, Vec<String>>,
@@ -26,7 +26,7 @@ pub(crate) struct Inputs {
 }
 
 /// The settings, and how they came about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// What they are.
     pub(crate) settings: Settings,
@@ -37,7 +37,7 @@ pub(crate) struct Loaded {
 }
 
 /// One line of `config`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// The setting, or `registries.<id>.<key>`.
     pub(crate) name: String,
