@@ -126,11 +126,16 @@ def find(objects, kind, suffix=None):
     return found[0]
 
 
-def config_of(objects):
-    """The configuration file, read."""
+def config_text_of(objects):
+    """The configuration file."""
     texts = [it["data"].get("crateport.toml") for it in objects if it["kind"] == "ConfigMap" and "data" in it]
     [text] = filter(None, texts)
-    return tomllib.loads(text)
+    return text
+
+
+def config_of(objects):
+    """The configuration file, read."""
+    return tomllib.loads(config_text_of(objects))
 
 
 def pods(objects):

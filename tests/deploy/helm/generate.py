@@ -96,7 +96,7 @@ def readme():
             table.append(f"| `{key}` | `{shown}` | {about.replace('|', chr(92) + '|')} |")
     before, _, rest = (CHART / "README.md").read_text().partition("<!-- values -->")
     _, _, after = rest.partition("<!-- end -->")
-    return f"{before}<!-- values -->" + "\n".join(["", *table[1:], "", "<!-- end -->"]) + after
+    return f"{before}<!-- values -->" + "\n".join(["", *table, "", "<!-- end -->"]) + after
 
 
 def copies():

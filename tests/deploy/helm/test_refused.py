@@ -69,6 +69,7 @@ ALONE = [
     {"registries": {"internal": {"index": "https://a.example.com/index"}}},
     {"registries": {"internal": {"index": "sparse+https://user:secret@a.example.com/"}}},
     {"registries": {"internal": {"index": "sparse+https://a.example.com/", "tokn": "a"}}},
+    {"dist": {"internal": {"url": "https://a.example.com", "token": "secret"}}},
     {"s3": {"bucket": "UPPER"}},
     {"s3": {"encryption": "aes"}},
     {"s3": {"endpoint": "minio:9000"}},
