@@ -7,7 +7,7 @@ import tomllib
 import pytest
 import yaml
 
-from chart import CHART, CI_FILES, REPO, config_of, rendered
+from chart import CHART, CI_FILES, REPO, config_of, find, render3, rendered, values_of
 from generate import DERIVED, copies, documented, expected, settings, strays
 
 
@@ -19,9 +19,16 @@ def test_generated_files_are_up_to_date():
     assert strays(paths) == []
 
 
-def test_each_copied_dashboard_fits_a_config_map():
+def test_each_copy_arrives_in_the_cluster_as_it_is():
+    objects = render3(values_of("fleet-eks-irsa"), chart=CHART)
     for path, text in copies():
-        assert len(text.encode()) < 900_000, path
+        if path.suffix == ".yaml":
+            assert find(objects, "PrometheusRule", f"-{path.stem}")["spec"] == yaml.safe_load(text)
+        else:
+            arrived = find(objects, "ConfigMap", f"-dashboard-{path.stem}")["data"][path.name]
+            assert json.loads(arrived) == json.loads(text)
+            # Objects of Kubernetes may have a mebibyte.
+            assert len(arrived.encode()) < 900_000, path
 
 
 def test_every_value_is_in_the_schema_and_the_schema_knows_no_other():
