@@ -14,7 +14,7 @@ locals {
 
   # What the coordinator says to Redis, by itself, in its scripts and through its client library; and to nobody
   # else's keys and channels.
-  redis_access_string = try(join(" ", [
+  redis_access_string = local.has_redis ? join(" ", compact([
     "on",
     "~${var.redis.key_prefix}*",
     "resetchannels",
@@ -23,9 +23,11 @@ locals {
     "+get +set +del +pttl +pexpire +time",
     "+eval +evalsha",
     "+publish +subscribe +unsubscribe",
-    "+hello +ping +select +client|setinfo +client|setname",
-    "+cluster|slots +cluster|shards +cluster|nodes +readonly +command",
-  ]), null)
+    "+hello +ping +select",
+    # Redis before 7.2 does not know it; Valkey does.
+    var.redis.engine == "valkey" ? "+client|setinfo" : "",
+    local.is_serverless ? "+cluster|slots +readonly +asking" : "",
+  ])) : null
 
   redis_host = (
     local.has_nodes ? one(aws_elasticache_replication_group.this[*].primary_endpoint_address) :

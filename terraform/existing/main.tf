@@ -3,6 +3,9 @@ locals {
   store_url = "s3://${join("/", compact([var.bucket, var.prefix]))}"
   has_redis = var.redis_url != null
 
+  is_cluster  = strcontains(coalesce(var.redis_url, "-"), "+cluster://")
+  is_sentinel = strcontains(coalesce(var.redis_url, "-"), "+sentinel://")
+
   # MinIO, Ceph and most others read policies as AWS does; see the module terraform/aws for which call needs which.
   policy = jsonencode({
     Version = "2012-10-17"
@@ -19,6 +22,20 @@ locals {
       },
     ]
   })
+
+  redis_acl = join(" ", compact([
+    "on",
+    "~${var.redis_prefix}*",
+    "resetchannels",
+    "&${var.redis_prefix}*",
+    "-@all",
+    "+get +set +del +pttl +pexpire +time",
+    "+eval +evalsha",
+    "+publish +subscribe +unsubscribe",
+    "+hello +ping +select",
+    local.is_cluster ? "+cluster|slots +readonly +asking" : "",
+    local.is_sentinel ? "+role" : "",
+  ]))
 
   environment = {
     CRATEPORT_STORE              = local.store_url

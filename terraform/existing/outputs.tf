@@ -34,8 +34,8 @@ output "redis_username" {
 }
 
 output "redis_acl" {
-  description = "For `ACL SETUSER`: what Crateport says to Redis, and no more. Add a password."
-  value       = "on ~${var.redis_prefix}* resetchannels &${var.redis_prefix}* -@all +get +set +del +pttl +pexpire +time +eval +evalsha +publish +subscribe +unsubscribe +hello +ping +select +client|setinfo +client|setname +cluster|slots +cluster|shards +cluster|nodes +readonly +command"
+  description = "For `ACL SETUSER`: what Crateport says to Redis, and no more; for Redis 6.2 and later. Add a password."
+  value       = local.redis_acl
 }
 
 output "environment" {

@@ -102,6 +102,10 @@ run "a_serverless_redis_is_a_cluster" {
     error_message = "clients must follow slots"
   }
   assert {
+    condition     = endswith(aws_elasticache_user.this[0].access_string, "+client|setinfo +cluster|slots +readonly +asking")
+    error_message = "and may ask where they are"
+  }
+  assert {
     condition     = aws_elasticache_serverless_cache.this[0].user_group_id == "crateport" && aws_elasticache_serverless_cache.this[0].major_engine_version == "8" && length(aws_elasticache_replication_group.this) == 0
     error_message = "a serverless cache with the user group"
   }

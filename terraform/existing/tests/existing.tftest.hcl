@@ -48,8 +48,8 @@ run "a_server_of_ones_own_with_a_user_on_a_shared_redis" {
     error_message = "the environment too"
   }
   assert {
-    condition     = startswith(output.redis_acl, "on ~crates:* resetchannels &crates:* -@all +")
-    error_message = "the user reaches its own keys"
+    condition     = startswith(output.redis_acl, "on ~crates:* resetchannels &crates:* -@all +") && endswith(output.redis_acl, " +role")
+    error_message = "the user reaches its own keys, and the master shows that it is one"
   }
   assert {
     condition = jsondecode(output.policy).Statement[0] == {
