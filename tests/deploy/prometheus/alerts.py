@@ -30,6 +30,9 @@ def check_alert(rule, runbooks):
     annotations = rule.get("annotations", {})
     if set(annotations) != ANNOTATIONS:
         yield f"{name}: its annotations are not {sorted(ANNOTATIONS)}"
+    for label in rule.get("labels", {}):
+        if f"$labels.{label} " in str(annotations):
+            yield f"{name}: $labels.{label} is empty in annotations, for the label is the alert's own"
     match = RUNBOOK.search(annotations.get("runbook_url", ""))
     if not match or match[1] != name:
         yield f"{name}: its runbook_url is not that of {name}.md"
@@ -88,11 +91,7 @@ def main(root):
         for test in yaml.safe_load(path.read_text())["tests"]
     ]
     faults = [fault for rule in rules for fault in check_alert(rule, deploy / "runbooks")]
-    faults += [
-        fault
-        for path in sorted((deploy / "runbooks").glob("*.md"))
-        for fault in check_runbook(path, names)
-    ]
+    faults += [fault for path in sorted((deploy / "runbooks").glob("*.md")) for fault in check_runbook(path, names)]
     faults += check_tests(rules, tests)
     faults += check_uses(rules, recorded(deploy / "prometheus/rules.yaml"))
     print("\n".join(sorted(set(faults))) or f"{len(names)} alerts, each with a runbook and tests both ways")
