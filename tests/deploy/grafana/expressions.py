@@ -29,7 +29,9 @@ class Selector:
 def selectors(expr):
     """The selectors of an expression that is known to parse."""
     bare = re.sub(r"\[[^\]]*\]", "", GROUPING.sub("", expr))
-    for match in re.finditer(r'(?<![\w:])([a-zA-Z_:][\w:]*)\s*(\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?(?![\w:]|\s*\()', without_strings(bare)):
+    for match in re.finditer(
+        r'(?<![\w:])([a-zA-Z_:][\w:]*)\s*(\{(?:[^}"]|"(?:[^"\\]|\\.)*")*\})?(?![\w:]|\s*\()', without_strings(bare)
+    ):
         if match[1] not in KEYWORDS:
             start = match.start()
             yield Selector(match[1], bare[start : match.end()].partition("{")[2] if match[2] else "")

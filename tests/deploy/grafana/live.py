@@ -13,7 +13,6 @@ from pathlib import Path
 from expressions import dashboards, filled_in, panels
 from rig import Fleet, free_port, get, until
 
-REPLICAS = 2
 LOAD_SECONDS = 45
 OUTAGE_EVERY_TURNS = 5
 WINDOW = "20s"
@@ -112,7 +111,7 @@ def faults(root, prometheus):
 
 
 def main(root, binary):
-    with Fleet(binary, REPLICAS) as fleet, Prometheus(root, fleet) as prometheus:
+    with Fleet(binary) as fleet, Prometheus(root, fleet) as prometheus:
         load(fleet)
         found = list(faults(root, prometheus))
         firing = sorted({alert["labels"]["alertname"] for alert in prometheus.ask("alerts")["alerts"]})

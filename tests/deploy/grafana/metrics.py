@@ -43,7 +43,9 @@ def values(operator, value):
 
 def check(root, labels, known_words):
     for where, expr in everything(root):
-        metrics = [selector for selector in selectors(expr) if ":" not in selector.metric and selector.metric not in OWN]
+        metrics = [
+            selector for selector in selectors(expr) if ":" not in selector.metric and selector.metric not in OWN
+        ]
         for selector in metrics:
             if selector.metric not in labels:
                 yield f"{where}: {selector.metric} is no metric of Crateport"
@@ -65,14 +67,17 @@ def check(root, labels, known_words):
 
 
 def main(root, binary):
-    with Fleet(binary, replicas=1) as fleet:
+    with Fleet(binary) as fleet:
         fleet.work(0)
         fleet.outage(0)
         fleet.work(1)
         labels, _ = told(replica.metrics() for replica in fleet.replicas)
     faults = sorted(set(check(root, labels, words(root))))
     own = sorted(name for name in labels if name.startswith("crateport_"))
-    print("\n".join(faults) or f"{len({SUFFIX.sub('', name) for name in own})} metrics of Crateport, and every one that is named is among them")
+    print(
+        "\n".join(faults)
+        or f"{len({SUFFIX.sub('', name) for name in own})} metrics of Crateport, and every one that is named is among them"
+    )
     return bool(faults)
 
 

@@ -1,4 +1,4 @@
-"""A small fleet with work to do: a scripted upstream, replicas on one store, clients.
+"""A small fleet with work to do: a scripted upstream, replicas with a store of each kind, clients.
 
 What happens is chosen so that every metric of Crateport gets each of its labels.
 """
@@ -107,10 +107,70 @@ class Upstream:
         request.wfile.write(body)
 
 
+class Bucket:
+    """As much of an S3 server as a replica needs, which asks for fewer requests now and then."""
+
+    NAME = "crates"
+    SLOW_DOWN_EVERY = 7
+    SLOW_DOWN = b"<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+    ABSENT = b"<Error><Code>NoSuchKey</Code><Message>none</Message></Error>"
+    LIST = b"<ListBucketResult><IsTruncated>false</IsTruncated><KeyCount>0</KeyCount></ListBucketResult>"
+
+    def __init__(self):
+        self.objects, self.requests = {}, 0
+        bucket = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+            do_GET = do_HEAD = do_PUT = do_DELETE = lambda request: bucket.answer(request)
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True
+        self.base = f"http://127.0.0.1:{self.server.server_port}"
+        threading.Thread(target=self.server.serve_forever, daemon=True).start()
+
+    def answer(self, request):
+        key = request.path.partition("?")[0].removeprefix(f"/{self.NAME}/")
+        body = request.rfile.read(int(request.headers.get("content-length", 0)))
+        self.requests += 1
+        if self.requests % self.SLOW_DOWN_EVERY == 0:
+            return self.send(request, 503, self.SLOW_DOWN)
+        if request.command == "PUT":
+            kept = {name: value for name, value in request.headers.items() if is_kept(name.lower())}
+            self.objects[key] = body, kept | {"etag": f'"{hashlib.md5(body).hexdigest()}"'}
+            return self.send(request, 200, b"", {"etag": self.objects[key][1]["etag"]})
+        if request.command == "DELETE":
+            self.objects.pop(key, None)
+            return self.send(request, 204, b"")
+        if "list-type" in request.path:
+            return self.send(request, 200, self.LIST)
+        if key not in self.objects:
+            return self.send(request, 404, self.ABSENT)
+        return self.send(request, 200, *self.objects[key])
+
+    @staticmethod
+    def send(request, status, body, headers=()):
+        request.send_response(status)
+        for name, value in dict(headers).items():
+            request.send_header(name, value)
+        request.send_header("last-modified", "Thu, 01 Jan 2026 00:00:00 GMT")
+        request.send_header("content-length", str(len(body)))
+        request.end_headers()
+        if request.command != "HEAD":
+            request.wfile.write(body)
+
+
+def is_kept(header):
+    return header.startswith("x-amz-meta-") or header in ("x-amz-checksum-sha256", "content-type")
+
+
 class Replica:
     """One Crateport."""
 
-    def __init__(self, fleet, name):
+    def __init__(self, fleet, name, store):
         self.port, self.ops_port, self.tls_port = free_port(), free_port(), free_port()
         directory = fleet.directory
         config = directory / f"{name}.toml"
@@ -120,14 +180,17 @@ listen = [
     "127.0.0.1:{self.tls_port},cert={directory}/tls.crt,key={directory}/tls.key",
 ]
 ops-listen = "127.0.0.1:{self.ops_port}"
-store = "fs:{directory}/store"
+store = "{store}"
 coord = "{fleet.coord}"
+redis-prefix = "{name}:"
+spool-dir = "{directory}/{name}-spool"
 index-ttl = "1s"
 absent-ttl = "1s"
 replica = "{name}"
 upstream-allow = ["127.0.0.0/8"]
 log = "error"
 
+{fleet.s3_settings if store.startswith("s3:") else ""}
 [registries.crates-io]
 enabled = false
 
@@ -135,6 +198,7 @@ enabled = false
 index = "sparse+{fleet.upstream.base}/"
 """)
         kept = {key: value for key, value in os.environ.items() if key in ("PATH", "TMPDIR")}
+        kept |= {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret"}
         log = (directory / f"{name}.log").open("w")
         self.process = subprocess.Popen(
             [fleet.binary, "serve", "--config", config], env=kept | {"HOME": str(directory)}, stdout=log, stderr=log
@@ -167,12 +231,12 @@ index = "sparse+{fleet.upstream.base}/"
 
 
 class Fleet:
-    """Replicas, their upstream and their Redis; gone at the end."""
+    """A replica on a directory and one on a bucket, with their upstream and their Redis; gone at the end."""
 
-    def __init__(self, binary, replicas):
-        self.binary, self.count = binary, replicas
-        self.upstream = Upstream()
-        self.redis = None
+    def __init__(self, binary):
+        self.binary = binary
+        self.upstream, self.bucket = Upstream(), Bucket()
+        self.s3_settings = f's3-endpoint = "{self.bucket.base}"\ns3-region = "here"'
 
     def __enter__(self):
         self.directory = Path(tempfile.mkdtemp(prefix="crateport-fleet-"))
@@ -190,7 +254,8 @@ class Fleet:
         self.coord = f"redis://127.0.0.1:{port}/0"
         self.replicas = []
         try:
-            self.replicas += [Replica(self, f"replica-{number}") for number in range(self.count)]
+            for name, store in [("files", f"fs:{self.directory}/store"), ("bucket", f"s3://{Bucket.NAME}/cache")]:
+                self.replicas.append(Replica(self, name, store))
             for replica in self.replicas:
                 until("a replica is ready", replica.is_ready)
         except BaseException:
@@ -207,6 +272,7 @@ class Fleet:
             except subprocess.TimeoutExpired:
                 process.kill()
         self.upstream.server.shutdown()
+        self.bucket.server.shutdown()
         shutil.rmtree(self.directory)
 
     def work(self, turn):
@@ -235,7 +301,7 @@ class Fleet:
         """What is known is served stale; what is not is unavailable."""
         self.upstream.is_down = True
         for replica in self.replicas:
-            until("a stale answer", lambda: self.is_stale(replica))
+            until("a stale answer", lambda one=replica: self.is_stale(one))
             replica.index(f"new-{turn}")
         self.upstream.is_down = False
 
