@@ -181,6 +181,7 @@ impl Inner {
         let copy = self.copy(registry, name, key).await;
         let asked = Instant::now();
         let result = self.ask_index_file(registry, name, copy).await;
+        let concluded = Instant::now();
         let (note, keep, unsaved) = self.conclude(registry, name, key, &result, asked).await;
         takeoff.publish(result);
         // Who asks from here on has not asked for this refresh.
@@ -193,7 +194,7 @@ impl Inner {
         };
         tokio::pin!(saved);
         let is_saved = tokio::time::timeout(SAVE_PATIENCE, &mut saved).await.is_ok();
-        self.tell(key, lease, note, keep).await;
+        self.tell(key, lease, note.aged(concluded.elapsed()), keep).await;
         if !is_saved {
             saved.await;
         }
