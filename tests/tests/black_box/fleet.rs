@@ -1,9 +1,11 @@
 //! A fleet: three replicas on one bucket and one Redis, behind a load balancer that is as plain as can be.
 //!
-//! What the replicas reach goes through proxies that can misbehave, and each replica has one in front of it.
+//! What the replicas reach goes through proxies that can misbehave, and each replica can have one in front of it.
 
+mod builds;
 mod delivery;
 mod failures;
+mod faults;
 mod freshness;
 mod leaders;
 mod stampede;
@@ -25,7 +27,7 @@ pub(crate) const PREFIX: &str = "fleet";
 pub(crate) struct Fleet {
     pub(crate) replicas: Vec<Crateport>,
     pub(crate) balancer: Balancer,
-    /// In front of each replica, behind the balancer.
+    /// In front of each replica, behind the balancer, if they are wanted.
     pub(crate) doors: Vec<ChaosProxy>,
     pub(crate) s3_door: ChaosProxy,
     pub(crate) redis_door: ChaosProxy,
@@ -92,12 +94,17 @@ impl Fleet {
         for starting in starting.collect::<Vec<_>>() {
             replicas.push(starting.await.expect("a replica that starts"));
         }
-        let mut doors = Vec::new();
-        for replica in &replicas {
-            doors.push(ChaosProxy::in_front_of(replica.address()).await);
+        let balancer = Balancer::over(replicas.iter().map(Crateport::address)).await;
+        Self { replicas, balancer, doors: Vec::new(), s3_door, redis_door, parts }
+    }
+
+    /// The same fleet, with a proxy that can misbehave in front of each replica.
+    pub(crate) async fn behind_doors(mut self) -> Self {
+        for replica in &self.replicas {
+            self.doors.push(ChaosProxy::in_front_of(replica.address()).await);
         }
-        let balancer = Balancer::over(doors.iter().map(ChaosProxy::address)).await;
-        Self { replicas, balancer, doors, s3_door, redis_door, parts }
+        self.balancer = Balancer::over(self.doors.iter().map(ChaosProxy::address)).await;
+        self
     }
 
     // Where things are, through the balancer.
