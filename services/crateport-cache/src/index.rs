@@ -50,6 +50,8 @@ pub(crate) enum Authority {
 
 /// How often a replica waits for another one's lease before it does the work itself.
 const FOLLOWS_MAX: usize = 3;
+/// The longest that the other replicas wait for a new file to be in the store; then each asks upstream for it.
+const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Inner {
     pub(crate) async fn serve_index_file(
@@ -179,13 +181,22 @@ impl Inner {
         let copy = self.copy(registry, name, key).await;
         let asked = Instant::now();
         let result = self.ask_index_file(registry, name, copy).await;
+        let concluded = Instant::now();
         let (note, keep, unsaved) = self.conclude(registry, name, key, &result, asked).await;
         takeoff.publish(result);
-        self.tell(key, lease, note, keep).await;
-        // The store may take its time. Who asks from here on has not asked for this refresh.
+        // Who asks from here on has not asked for this refresh.
         drop(takeoff);
-        if let Some(copy) = unsaved {
-            self.save_in_turn(key, &copy).await;
+        // The fleet is told of bytes that it can have. A store that takes its time is not waited for.
+        let saved = async {
+            if let Some(copy) = unsaved {
+                self.save_in_turn(key, &copy).await;
+            }
+        };
+        tokio::pin!(saved);
+        let is_saved = tokio::time::timeout(SAVE_PATIENCE, &mut saved).await.is_ok();
+        self.tell(key, lease, note.aged(concluded.elapsed()), keep).await;
+        if !is_saved {
+            saved.await;
         }
     }
 
@@ -209,11 +220,7 @@ impl Inner {
                 status: None,
             })),
             Note::Fresh { checksum, asked_ago, checked_ago } => {
-                let copy = self.copy(registry, name, key).await?;
-                // The note is on the file as upstream has it, and so on no copy that was withdrawn before.
-                if copy.checksum() != checksum || copy.is_withdrawn() {
-                    return None;
-                }
+                let copy = self.copy_with(registry, name, key, checksum).await?;
                 let freshness = since(asked_ago, checked_ago)?;
                 copy.confirm(freshness);
                 let enough = match ask {
@@ -230,6 +237,24 @@ impl Inner {
                 }))
             }
         }
+    }
+
+    /// The copy that a note is on: the one that is here, or the one that another replica has saved since. A note is on
+    /// the file as upstream has it, and so on no copy that was withdrawn before.
+    async fn copy_with(
+        &self,
+        registry: &Registry,
+        name: &IndexName,
+        key: &StoreKey,
+        checksum: Sha256,
+    ) -> Option<Arc<IndexCopy>> {
+        let fits = |copy: &Arc<IndexCopy>| copy.checksum() == checksum && !copy.is_withdrawn();
+        if let Some(copy) = self.copy(registry, name, key).await.filter(fits) {
+            return Some(copy);
+        }
+        let saved = self.load(registry, name, key).await.ok().filter(fits)?;
+        self.hot.insert(key.clone(), Arc::clone(&saved)).await;
+        Some(saved)
     }
 
     /// Asks upstream, and reads what it says against the copy that is here.

@@ -52,10 +52,16 @@ impl Inner {
                 age: None,
                 payload: Payload::Spool(reader),
             }),
-            Ok(Ok(Filled::Elsewhere)) => match self.stored_or_fill(&key, &checksum).await {
-                Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
-                None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
-            },
+            Ok(Ok(Filled::Elsewhere)) => {
+                // All who waited here come at the same time, and the bytes need not come through this process.
+                if let Some(url) = self.redirect(&key, &checksum, redirects).await {
+                    return Ok(answer(Payload::Redirect(url), Outcome::Join, Reason::Stored));
+                }
+                match self.stored_or_fill(&key, &checksum).await {
+                    Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
+                    None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
+                }
+            }
             Ok(Err(error)) => Err(error),
             Err(no_result) => Err(unavailable(name, version, no_result)),
         }

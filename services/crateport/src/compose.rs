@@ -13,7 +13,7 @@ use crateport_cache::{
 use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{MeteredStore, Scratch};
+use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
@@ -61,7 +61,7 @@ pub(crate) async fn cache(
             })?
         }
     };
-    let store = MeteredStore::new(store, metrics)?;
+    let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;

@@ -62,6 +62,8 @@ table::settings! {
             "The password, in place of the one in the address; best as an environment variable";
         redis_password_file "redis-password-file": Maybe<FilePath> = none,
             "A file that holds it instead";
+        redis_answer_timeout "redis-answer-timeout": One<Timeout> = "150ms",
+            "Longest wait for an answer of Redis, without which the fleet goes on";
         redis_ca_file "redis-ca-file": Maybe<FilePath> = none,
             "PEM file with the certificate authority of a rediss address, in place of the machine's";
         delivery "delivery": One<DeliveryMode> = "auto",

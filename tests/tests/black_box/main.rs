@@ -27,6 +27,7 @@ mod damage;
 mod dl;
 mod faults;
 mod first_byte;
+mod fleet;
 mod freshness;
 mod index_files;
 mod listeners;
