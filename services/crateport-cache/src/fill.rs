@@ -10,7 +10,7 @@ use crateport_store::PutOptions;
 use crateport_types::{CrateName, CrateVersion, Hasher, Reason, ResourceKind, Sha256, StoreKey};
 use crateport_upstream::{Ask, Found, Reply, UpstreamError};
 use futures_util::StreamExt as _;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{debug, warn};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::Takeoff;
@@ -47,8 +47,7 @@ impl Inner {
         wanted: Wanted,
         offer: Offer,
     ) {
-        let span = info_span!("fill", key = %wanted.key);
-        Box::pin(self.fill_under_lease(registry, wanted, offer)).instrument(span).await;
+        Box::pin(self.fill_under_lease(registry, wanted, offer)).await;
     }
 
     async fn fill_under_lease(
@@ -176,7 +175,8 @@ impl Inner {
     async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) -> Result<(), Failure> {
         let scratch = self.ports.scratch.clone();
         let memory_bytes_max = self.limits.spool_memory_bytes_max;
-        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max);
+        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
+            .metered(&self.metrics.spool_bytes);
         offer.publish(Ok(Filled::Spool(spool.reader())));
         let received = self.receive(&mut spool, found).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
@@ -213,7 +213,7 @@ impl Inner {
             if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
                 return Err(UpstreamError::TooLarge { size_bytes_max }.into());
             }
-            self.metrics.filled_bytes.inc_by(chunk.len() as u64);
+            self.metrics.filled(ResourceKind::Krate, chunk.len());
             hasher.update(&chunk);
             spool.write(chunk).await?;
         }

@@ -10,14 +10,14 @@ use crateport_coord::{Claim, Lease, Note};
 use crateport_types::{IndexName, Outcome, Reason, ResourceKind, Sha256, StoreKey, Validators};
 use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Instrument as _, debug};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::{NoResult, Seat, Takeoff, Ticket};
 use crate::freshness::{Freshness, Judgement};
 use crate::hot::{self, IndexCopy};
 use crate::metrics::STORED;
-use crate::{Answer, Failure, Payload, ServeError};
+use crate::{Answer, Failure, Payload, ServeError, trace};
 
 /// What a refresh brought.
 #[derive(Clone, Debug)]
@@ -140,9 +140,11 @@ impl Inner {
             Seat::Leader(takeoff, ticket) => {
                 let (cache, registry, name, key) =
                     (Arc::clone(self), Arc::clone(registry), name.clone(), key.clone());
-                self.tasks.spawn(async move {
+                let span = trace::refresh(&registry.policy.id, &key);
+                let refresh = async move {
                     cache.lead_refresh(&registry, &name, &key, ask, takeoff).await;
-                });
+                };
+                self.tasks.spawn(refresh.instrument(span));
                 (true, ticket)
             }
         }
@@ -317,7 +319,7 @@ impl Inner {
         validators: Validators,
     ) -> Result<Arc<IndexCopy>, crateport_types::InvalidIndexFile> {
         let file = hot::parse(name, &bytes).await?;
-        self.metrics.filled_bytes.inc_by(bytes.len() as u64);
+        self.metrics.filled(ResourceKind::Index, bytes.len());
         let copy = IndexCopy::new(bytes, checksum, file, validators, SystemTime::now(), false);
         copy.set_saved(false);
         Ok(Arc::new(copy))

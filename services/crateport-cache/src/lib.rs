@@ -19,6 +19,7 @@ mod metrics;
 mod search;
 mod spool;
 mod stored;
+mod trace;
 
 pub use answer::{Answer, Failure, Payload, PresignedUrl, ServeError};
 pub use cache::{Cache, Ports, RegistrySetup};

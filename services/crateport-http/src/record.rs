@@ -4,13 +4,14 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crateport_telemetry::TraceIds;
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::info;
+use tracing::{Span, info};
 
 use crate::body::BodyError;
-use crate::metrics::HttpMetrics;
+use crate::metrics::{Ended, HttpMetrics};
 
 /// Everything worth knowing of a request. Written when dropped.
 #[derive(Debug)]
@@ -35,7 +36,11 @@ pub(crate) struct Record {
     /// What went wrong, for the one who reads the log.
     pub(crate) detail: Option<Box<str>>,
     pub(crate) sent_bytes: u64,
+    /// The size of what the client was sent elsewhere for.
+    pub(crate) redirected_bytes: u64,
     pub(crate) end: End,
+    /// Ends with the record.
+    pub(crate) span: Span,
     /// One of the requests in flight, until the body is gone.
     pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
@@ -74,13 +79,44 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Says in the span how it went. The ids it is exported with are for the log line, which is not written within it:
+    /// that would repeat what both say.
+    fn tell_span(&self) -> Option<TraceIds> {
+        let ids = TraceIds::of(&self.span)?;
+        let span = &self.span;
+        span.record("http.response.status_code", self.status.as_u16());
+        span.record("http.response.body.size", self.sent_bytes);
+        span.record("crateport.registry", &*self.registry);
+        span.record("crateport.outcome", self.outcome.as_str());
+        span.record("crateport.reason", self.reason.as_str());
+        span.record("crateport.delivery", self.delivery.as_str());
+        span.record("crateport.end", self.end.as_str());
+        if self.status.is_server_error() || self.end == End::Broken {
+            span.record("otel.status_code", "ERROR");
+        }
+        Some(ids)
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
-        self.metrics.in_flight.dec();
-        self.metrics.request(&self.registry, self.resource, self.outcome, self.status, duration);
-        self.metrics.served(self.resource, self.delivery, self.sent_bytes);
+        self.metrics.in_flight().dec();
+        self.metrics.count(&Ended {
+            registry: &self.registry,
+            resource: self.resource,
+            outcome: self.outcome,
+            status: self.status,
+            delivery: self.delivery,
+            bytes: self.sent_bytes + self.redirected_bytes,
+            duration,
+            answered_after: self.answered_after,
+        });
+        let ids = self.tell_span();
         info!(
+            trace_id = ids.map(|ids| display(ids.trace_id())),
+            span_id = ids.map(|ids| display(ids.span_id())),
             client = %self.client,
             protocol = self.protocol,
             method = %self.method,

@@ -1,9 +1,11 @@
 //! Puts the house together from its settings: the only place that names backends.
 
 mod coord;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -21,6 +23,8 @@ use crateport_upstream::{
 };
 
 pub(crate) use self::coord::{coordinator, redis};
+pub(crate) use self::metrics::metrics;
+use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
 
@@ -40,6 +44,7 @@ pub(crate) fn upstream(
         allow: AllowList::new(allow.collect()),
         ca_files: settings.upstream_ca_files.clone(),
         limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
         ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
     };
     SparseUpstream::new(config, metrics)
@@ -51,11 +56,11 @@ pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
-    let Kept { store, scratch, .. } = store(settings).await?;
+    let Kept { store, scratch, .. } = metered_store(settings, metrics).await?;
     let scratch = match (&settings.spool_dir, scratch) {
         (None, Some(scratch)) => scratch,
-        (directory, _) => {
-            let directory = directory.clone().unwrap_or_else(|| std::env::temp_dir().join(SPOOL));
+        (_, _) => {
+            let directory = spool_directory(settings);
             Scratch::open(&directory).with_context(|| {
                 format!("the spool directory {} cannot be used", directory.display())
             })?
@@ -72,6 +77,14 @@ pub(crate) async fn cache(
     });
     let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+}
+
+/// Where fills wait until they are verified, or the directory above.
+fn spool_directory(settings: &Settings) -> PathBuf {
+    match (&settings.spool_dir, &settings.store) {
+        (Some(directory), _) | (None, StoreLocation::Fs(directory)) => directory.clone(),
+        (None, StoreLocation::S3(_)) => std::env::temp_dir().join(SPOOL),
+    }
 }
 
 /// The service of the main listeners.

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
+pub(crate) use self::kind::number::parse_timeout;
 use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
 use self::kind::redis::{RedisPrefix, UserName};
 use self::kind::s3::Region;
