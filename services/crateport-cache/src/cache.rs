@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crateport_coord::Coordinator;
+use crateport_coord::{Coordinator, Health};
 use crateport_store::{ObjectStore, Scratch};
 use crateport_types::{RegistryId, Resource};
 use crateport_upstream::{Condition, Upstream};
@@ -142,6 +142,12 @@ impl Cache {
     /// The registries, in the order of their ids, each with the condition of its upstream.
     pub fn registries(&self) -> impl Iterator<Item = (&RegistryId, Condition)> {
         self.0.registries.iter().map(|(id, registry)| (id, registry.upstream.condition()))
+    }
+
+    /// Whether the replicas can tell each other anything, as far as is known.
+    #[must_use]
+    pub fn coordination(&self) -> Health {
+        self.0.ports.coordinator.health()
     }
 
     /// The store beneath, for those who inspect it.

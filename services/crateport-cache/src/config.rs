@@ -23,7 +23,10 @@ pub struct CacheLimits {
     pub refresh_patience: Duration,
     /// The longest that a client waits for the first byte of something that is not here.
     pub wait_max: Duration,
-    /// How long upstream is not asked again for an index file after it failed to give it.
+    /// The longest that a replica leaves a fill to another one before it fetches for itself. The clients that wait are
+    /// told to come again before.
+    pub follow_max: Duration,
+    /// How long upstream is not asked again for an index file or a crate after it failed to give it.
     pub failed_ttl: Duration,
     /// Refreshes ahead of need at once; 0 turns them off.
     pub refresh_ahead_max: usize,
@@ -60,6 +63,7 @@ impl Default for CacheLimits {
             refresh_patience: Duration::from_secs(1),
             // cargo gives up after 30 s without a byte.
             wait_max: Duration::from_secs(25),
+            follow_max: Duration::from_secs(120),
             failed_ttl: Duration::from_secs(1),
             refresh_ahead_max: 16,
             delivery: DeliveryPolicy::default(),

@@ -15,6 +15,7 @@ use tracing::{Instrument as _, debug, info_span, warn};
 use crate::cache::{Inner, Registry};
 use crate::flight::Takeoff;
 use crate::index::give_back;
+use crate::krate::NOT_IN_INDEX;
 use crate::metrics::{FOUND, STORED, UNSTORED};
 use crate::spool::{Spool, SpoolReader, Verified};
 use crate::{Failure, ServeError};
@@ -72,6 +73,10 @@ impl Inner {
             Err(Claimed::Absent) => {
                 return offer.publish(Err(absent(&wanted, Reason::RememberedAbsent, None)));
             }
+            Err(Claimed::Failed(reason)) => {
+                let failure = Failure::own(reason, "upstream failed a moment ago");
+                return self.refuse(&offer, &wanted, &failure);
+            }
         };
         let note = match self.open(registry, &wanted).await {
             Ok(Some(found)) => {
@@ -85,7 +90,7 @@ impl Inner {
             }
             Err(failure) => {
                 self.refuse(&offer, &wanted, &failure);
-                None
+                Some((Note::Failed { reason: failure.reason }, self.limits.failed_ttl))
             }
         };
         if let Some(lease) = lease
@@ -99,10 +104,14 @@ impl Inner {
     /// the lease: somebody may have ended a moment ago.
     async fn lease(&self, wanted: &Wanted) -> Result<Option<Lease>, Claimed> {
         let key = &wanted.key;
-        let deadline = tokio::time::Instant::now() + self.limits.wait_max;
+        let deadline = tokio::time::Instant::now() + self.limits.follow_max;
         loop {
-            if let Ok(Some(Note::Absent)) = self.ports.coordinator.recall(key).await {
-                return Err(Claimed::Absent);
+            match self.ports.coordinator.recall(key).await {
+                Ok(Some(Note::Absent)) => return Err(Claimed::Absent),
+                // The index has it by now, or nobody would ask for the crate itself.
+                Ok(Some(NOT_IN_INDEX)) => {}
+                Ok(Some(Note::Failed { reason })) => return Err(Claimed::Failed(reason)),
+                Ok(Some(Note::Fresh { .. }) | None) | Err(_) => {}
             }
             let claim = self.ports.coordinator.claim(key).await;
             if let Ok(Claim::Follow) = claim {
@@ -226,6 +235,7 @@ impl Inner {
 enum Claimed {
     Done,
     Absent,
+    Failed(Reason),
 }
 
 fn absent(wanted: &Wanted, reason: Reason, upstream_status: Option<u16>) -> ServeError {

@@ -16,7 +16,7 @@ use crate::{Answer, Payload, Redirects, ServeError, StoredObject};
 
 /// The note on a version that upstream's index has not. It is none on the crate itself: once the index has it, the
 /// crate is asked for whatever was said before.
-const NOT_IN_INDEX: Note = Note::Failed { reason: Reason::NotInIndex };
+pub(crate) const NOT_IN_INDEX: Note = Note::Failed { reason: Reason::NotInIndex };
 
 impl Inner {
     pub(crate) async fn serve_krate(

@@ -11,6 +11,7 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::get;
 use crateport_cache::Cache;
+use crateport_coord::Health;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
 use crateport_types::StoreKey;
 use crateport_upstream::Condition;
@@ -59,7 +60,7 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .with_state(Arc::new(config))
 }
 
-/// Ready means: can serve what is here. An upstream that is down makes nobody unready, and is told.
+/// Ready means: can serve what is here. An upstream or a coordinator that is down makes nobody unready, and is told.
 async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
     let upstream = |condition| match condition {
         Condition::Healthy => "healthy",
@@ -73,7 +74,17 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
     let ready = store.is_ok() && !ops.readiness.is_over();
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let store = store.map_or_else(|error| error, |()| "ok".to_owned());
-    let body = json!({"ready": ready, "draining": ops.readiness.is_over(), "store": store, "upstreams": upstreams});
+    let coordinator = match ops.cache.coordination() {
+        Health::Up => "ok".to_owned(),
+        Health::Down { reason } => reason,
+    };
+    let body = json!({
+        "ready": ready,
+        "draining": ops.readiness.is_over(),
+        "store": store,
+        "coordinator": coordinator,
+        "upstreams": upstreams,
+    });
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n"))
 }
 

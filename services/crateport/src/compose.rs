@@ -1,5 +1,8 @@
 //! Puts the house together from its settings: the only place that names backends.
 
+mod coord;
+mod store;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -7,59 +10,22 @@ use anyhow::Context as _;
 use crateport_cache::{
     Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
 };
-use crateport_coord::LocalCoordinator;
+use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{FsStore, MeteredStore, ObjectStore, S3Config, S3Location, S3Store, Scratch};
+use crateport_store::{MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
     AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
 };
 
-use crate::settings::{Coordination, ListenAddress, RegistrySettings, Settings, StoreLocation};
-
-/// Notes on single files, a few hundred bytes each: more than the names that a fleet asks for in vain.
-const NOTES_MAX: u64 = 100_000;
+pub(crate) use self::coord::{coordinator, redis};
+pub(crate) use self::store::{Kept, store};
+use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
-
-/// The store, and scratch space beside it where it has some.
-pub(crate) struct Kept {
-    pub(crate) store: Arc<dyn ObjectStore>,
-    /// The same, if it is one on S3.
-    pub(crate) s3: Option<S3Store>,
-    scratch: Option<Scratch>,
-}
-
-/// Opens the store.
-pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Kept> {
-    let unusable = || format!("the store {} cannot be used", settings.store);
-    match &settings.store {
-        StoreLocation::Fs(directory) => {
-            let store = FsStore::open(directory).with_context(unusable)?;
-            let scratch = Some(store.scratch().clone());
-            Ok(Kept { store: Arc::new(store), s3: None, scratch })
-        }
-        StoreLocation::S3(location) => {
-            let store = S3Store::open(s3(settings, location)?).await.with_context(unusable)?;
-            Ok(Kept { store: Arc::new(store.clone()), s3: Some(store), scratch: None })
-        }
-    }
-}
-
-fn s3(settings: &Settings, location: &S3Location) -> anyhow::Result<S3Config> {
-    Ok(S3Config {
-        region: settings.s3_region.clone(),
-        endpoint: settings.s3_endpoint.clone(),
-        public_endpoint: settings.s3_public_endpoint.clone(),
-        url_style: settings.s3_path_style,
-        encryption: settings.s3_encryption.clone(),
-        requests_max: settings.s3_requests_max.try_into()?,
-        ..S3Config::new(location.clone())
-    })
-}
 
 /// A registry's upstream.
 pub(crate) fn upstream(
@@ -95,10 +61,8 @@ pub(crate) async fn cache(
             })?
         }
     };
-    let coordinator = match settings.coord {
-        Coordination::Local => LocalCoordinator::new(NOTES_MAX),
-    };
     let store = MeteredStore::new(store, metrics)?;
+    let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);

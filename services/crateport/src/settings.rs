@@ -27,8 +27,9 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
 use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
+use self::kind::redis::{RedisPrefix, UserName};
 use self::kind::s3::Region;
-use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica};
+use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica, Token};
 use self::kind::{List, Maybe, One};
 pub(crate) use self::load::{Inputs, Loaded, Row, usual_files};
 pub(crate) use self::registries::RegistrySettings;
@@ -52,7 +53,17 @@ table::settings! {
         store "store": One<StoreLocation> = (defaults::store, "fs:<user data directory>/crateport"),
             "Where objects are kept: fs:DIRECTORY or s3://BUCKET/PREFIX";
         coord "coord": One<Coordination> = "local",
-            "How replicas agree who fetches what: local";
+            "How replicas agree who fetches what: local, or through a Redis";
+        redis_prefix "redis-prefix": One<RedisPrefix> = "crateport:",
+            "How every key in Redis begins; two fleets on one Redis differ here";
+        redis_username "redis-username": Maybe<UserName> = none,
+            "The ACL user, in place of the one in the address";
+        redis_password "redis-password": Maybe<Token> = none,
+            "The password, in place of the one in the address; best as an environment variable";
+        redis_password_file "redis-password-file": Maybe<FilePath> = none,
+            "A file that holds it instead";
+        redis_ca_file "redis-ca-file": Maybe<FilePath> = none,
+            "PEM file with the certificate authority of a rediss address, in place of the machine's";
         delivery "delivery": One<DeliveryMode> = "auto",
             "How crates reach clients: streamed, or by redirect to the store";
         redirect_size_min "redirect-size-min": One<SizeOrZero> = "1MiB",

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crateport_testkit::client::{Answer, get};
-use crateport_testkit::{Crateport, CrateportOptions, ScriptedUpstream};
+use crateport_testkit::{Crateport, CrateportOptions, S3Server, ScriptedUpstream};
 
 /// The registry under test, unless a test has several.
 pub(crate) const CRATES_IO: &str = "crates-io";
@@ -50,6 +50,15 @@ fn forgetful(upstream: &ScriptedUpstream) -> CrateportOptions {
         ("--upstream-cool-off-max", "1s"),
     ];
     with_flags(options(upstream), &flags)
+}
+
+/// The same on a bucket.
+pub(crate) fn on_bucket(options: CrateportOptions, s3: &S3Server) -> CrateportOptions {
+    let options = options
+        .bucket(&format!("s3://{}/fleet", S3Server::BUCKET))
+        .flag("--s3-endpoint", s3.endpoint());
+    let environment = s3.environment().into_iter();
+    environment.fold(options, |options, (name, value)| options.variable(name, value))
 }
 
 fn with_flags(options: CrateportOptions, flags: &[(&str, &str)]) -> CrateportOptions {

@@ -33,6 +33,7 @@ mod listeners;
 mod live;
 mod main_job;
 mod no_wrong_byte;
+mod on_s3;
 mod one_fetch;
 mod ops;
 mod registries;

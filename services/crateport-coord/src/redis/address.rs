@@ -62,10 +62,11 @@ enum Kind {
 }
 
 impl RedisAddress {
-    /// The same address with this user and password, which a file or the environment may bring.
+    /// The same address with this user and password, which a file or the environment may bring, in place of its own.
     #[must_use]
     pub fn with_login(mut self, user: Option<String>, password: Option<Secret>) -> Self {
-        self.login = Login { user, password };
+        self.login.user = user.or(self.login.user);
+        self.login.password = password.or(self.login.password);
         self
     }
 

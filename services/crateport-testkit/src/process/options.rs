@@ -25,9 +25,15 @@ pub struct CrateportOptions {
     variables: Vec<(OsString, OsString)>,
     listens: Vec<String>,
     ops_listen: String,
-    store: Option<PathBuf>,
+    store: Option<Store>,
     config: String,
     arguments: Vec<String>,
+}
+
+#[derive(Debug, Clone)]
+enum Store {
+    Folder(PathBuf),
+    Bucket(String),
 }
 
 impl Default for CrateportOptions {
@@ -91,9 +97,15 @@ impl CrateportOptions {
         self
     }
 
-    /// A store that is there already, or that several replicas share.
+    /// A folder that is there already, or that several replicas share, as the store.
     pub fn store(mut self, folder: impl Into<PathBuf>) -> Self {
-        self.store = Some(folder.into());
+        self.store = Some(Store::Folder(folder.into()));
+        self
+    }
+
+    /// A part of a bucket as the store: `s3://BUCKET/PREFIX`.
+    pub fn bucket(mut self, url: &str) -> Self {
+        self.store = Some(Store::Bucket(url.to_owned()));
         self
     }
 
@@ -141,8 +153,22 @@ impl CrateportOptions {
         vec!["--config".into(), file.into()]
     }
 
+    #[track_caller]
     pub(super) fn store_folder(&self, own: &Path) -> PathBuf {
-        self.store.clone().unwrap_or_else(|| own.join("store"))
+        match &self.store {
+            None => own.join("store"),
+            Some(Store::Folder(folder)) => folder.clone(),
+            Some(Store::Bucket(url)) => panic!("the store is no folder, but {url}"),
+        }
+    }
+
+    fn store_argument(&self, own: &Path) -> OsString {
+        if let Some(Store::Bucket(url)) = &self.store {
+            return url.into();
+        }
+        let mut argument = OsString::from("fs:");
+        argument.push(self.store_folder(own));
+        argument
     }
 
     pub(super) fn listeners(&self) -> usize {
@@ -168,9 +194,7 @@ impl CrateportOptions {
             line.extend(["--listen".into(), listen.into()]);
         }
         line.extend(["--ops-listen".into(), (&self.ops_listen).into()]);
-        let mut store = OsString::from("fs:");
-        store.push(self.store_folder(folder));
-        line.extend(["--store".into(), store]);
+        line.extend(["--store".into(), self.store_argument(folder)]);
         line.extend(self.config_arguments(folder));
         line.extend(self.arguments.iter().map(OsString::from));
         line

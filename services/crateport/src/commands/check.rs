@@ -3,6 +3,7 @@
 //! A check has a name and looks at one thing. To add one, write a function in a file below and name it in [`CHECKS`].
 
 mod clock;
+mod coord;
 mod file_limit;
 mod listen;
 mod store;
@@ -38,11 +39,12 @@ struct Check {
 }
 
 /// In the order of their lines.
-const CHECKS: [Check; 5] = [
+const CHECKS: [Check; 6] = [
     Check { name: "listen", run: |settings| Box::pin(listen::check(settings)) },
     Check { name: "tls", run: |settings| Box::pin(tls::check(settings)) },
     Check { name: "files", run: |settings| Box::pin(async { file_limit::check(settings) }) },
     Check { name: "store", run: |settings| Box::pin(store::check(settings)) },
+    Check { name: "coord", run: |settings| Box::pin(coord::check(settings)) },
     Check { name: "upstream", run: |settings| Box::pin(upstream::check(settings)) },
 ];
 

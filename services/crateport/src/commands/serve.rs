@@ -114,7 +114,7 @@ fn banner(settings: &Settings, listeners: &[Listener], ops: &Listener) -> anyhow
         writeln!(text, "listening on {base}")?;
     }
     writeln!(text, "ops on {}", local_base(ops.local_addr(), Scheme::Http)?)?;
-    writeln!(text, "store {}", settings.store)?;
+    writeln!(text, "store {}\ncoord {}", settings.store, settings.coord)?;
     if let Some(base) = settings.public_url.as_ref().or(bases.first()) {
         let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
         let ids = enabled.map(|registry| registry.id.clone()).collect::<Vec<RegistryId>>();

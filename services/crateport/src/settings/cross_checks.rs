@@ -4,11 +4,11 @@ use std::net::{IpAddr, SocketAddr};
 
 use crateport_cache::DeliveryMode;
 
-use super::{Settings, SettingsError, StoreLocation};
+use super::{Coordination, Settings, SettingsError, StoreLocation};
 
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
-    let checks = [listeners, ops_listener, delivery, patience, connecting, registries];
+    let checks = [listeners, ops_listener, delivery, login, patience, connecting, registries];
     match checks.into_iter().find_map(|check| check(settings)) {
         Some(sentence) => Err(SettingsError::Conflict(sentence)),
         None => Ok(()),
@@ -41,6 +41,32 @@ fn delivery(settings: &Settings) -> Option<String> {
             settings.store
         )),
         _ => None,
+    }
+}
+
+fn login(settings: &Settings) -> Option<String> {
+    let named = [
+        ("redis-username", settings.redis_username.is_some()),
+        ("redis-password", settings.redis_password.is_some()),
+        ("redis-password-file", settings.redis_password_file.is_some()),
+        ("redis-ca-file", settings.redis_ca_file.is_some()),
+    ];
+    match &settings.coord {
+        Coordination::Local => {
+            let (name, _) = named.into_iter().find(|(_, is_set)| *is_set)?;
+            Some(format!("{name} is of no use with coord=local: name the Redis in coord"))
+        }
+        Coordination::Redis(address) if settings.redis_ca_file.is_some() => {
+            let sentence =
+                || format!("redis-ca-file is of no use with coord={address}: use rediss://");
+            (!address.is_encrypted()).then(sentence)
+        }
+        Coordination::Redis(_) => {
+            let is_twice =
+                settings.redis_password.is_some() && settings.redis_password_file.is_some();
+            is_twice
+                .then(|| "redis-password and redis-password-file are both set: keep one".to_owned())
+        }
     }
 }
 

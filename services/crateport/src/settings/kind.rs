@@ -6,6 +6,7 @@ pub(super) mod choice;
 pub(super) mod host;
 pub(super) mod listen;
 pub(super) mod number;
+pub(super) mod redis;
 pub(super) mod s3;
 pub(super) mod text;
 

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 use crateport_cache::DeliveryMode;
+use crateport_coord::{InvalidRedisConfig, RedisAddress};
 use crateport_store::S3Location;
 use crateport_telemetry::logging::LogFormat;
 
@@ -19,10 +20,12 @@ pub(crate) enum StoreLocation {
 }
 
 /// How replicas agree who fetches what.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Coordination {
     /// Within one process.
     Local,
+    /// Through Redis.
+    Redis(RedisAddress),
 }
 
 impl Word for StoreLocation {
@@ -53,14 +56,14 @@ impl Word for StoreLocation {
 impl Word for Coordination {
     type Value = Self;
     const VALUE_NAME: &'static str = "COORD";
-    const ALLOWED: &'static str = "local";
+    const ALLOWED: &'static str = "local, or an address such as redis://HOST:PORT (or rediss://, \
+                                   redis+cluster://HOST,HOST, redis+sentinel://HOST,HOST/MASTER)";
 
     fn parse_word(text: &str) -> Result<Self, String> {
-        match text {
-            "local" => Ok(Self::Local),
-            _ if text.starts_with("redis") => Err("Redis is not in this build".to_owned()),
-            _ => Err("it is not known".to_owned()),
+        if text == "local" {
+            return Ok(Self::Local);
         }
+        text.parse().map(Self::Redis).map_err(|error: InvalidRedisConfig| error.to_string())
     }
 }
 
@@ -86,6 +89,15 @@ impl Word for LogFormat {
 
     fn parse_word(text: &str) -> Result<Self, String> {
         text.parse().map_err(|_| "it is not known".to_owned())
+    }
+}
+
+impl fmt::Display for Coordination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Local => f.write_str("local"),
+            Self::Redis(address) => address.fmt(f),
+        }
     }
 }
 

@@ -244,9 +244,11 @@ fn what_the_environment_must_not_say_is_refused_in_one_sentence() {
         ),
         (
             "CRATEPORT_COORD",
-            "redis://:hunter2@redis:6379",
-            "coord (environment variable CRATEPORT_COORD) cannot be `redis://***@redis:6379`: \
-             Redis is not in this build; allowed is local",
+            "redis://:hunter2@redis:6379:1",
+            "coord (environment variable CRATEPORT_COORD) cannot be `redis://***@redis:6379:1`: \
+             the address has a port that is not a number; allowed is local, or an address such \
+             as redis://HOST:PORT (or rediss://, redis+cluster://HOST,HOST, \
+             redis+sentinel://HOST,HOST/MASTER)",
         ),
         (
             "CRATEPORT_CONFIG",

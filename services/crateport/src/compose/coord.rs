@@ -1,0 +1,50 @@
+//! The coordinator, as the settings name it.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use crateport_coord::{Coordinator, LocalCoordinator, RedisAddress, RedisConfig, RedisCoordinator};
+use crateport_types::Secret;
+
+use crate::settings::{Coordination, Settings};
+
+/// Notes on single files, a few hundred bytes each: more than the names that a fleet asks for in vain.
+const NOTES_MAX: u64 = 100_000;
+
+/// What replicas tell each other with. A Redis is connected to in the background; it may be down.
+pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordinator>> {
+    Ok(match redis(settings)? {
+        Some(redis) => Arc::new(redis),
+        None => Arc::new(LocalCoordinator::new(NOTES_MAX)),
+    })
+}
+
+/// The Redis, if there is to be one.
+pub(crate) fn redis(settings: &Settings) -> anyhow::Result<Option<RedisCoordinator>> {
+    let Coordination::Redis(address) = &settings.coord else { return Ok(None) };
+    let ca_pem = settings.redis_ca_file.as_deref().map(|path| read("redis-ca-file", path));
+    let config = RedisConfig {
+        ca_pem: ca_pem.transpose()?,
+        prefix: settings.redis_prefix.clone(),
+        ..RedisConfig::new(with_login(settings, address.clone())?)
+    };
+    let redis = RedisCoordinator::start(config);
+    redis.map(Some).with_context(|| format!("the coordinator {address} cannot be used"))
+}
+
+/// What is set apart wins over what stands in the address.
+fn with_login(settings: &Settings, address: RedisAddress) -> anyhow::Result<RedisAddress> {
+    let password = match &settings.redis_password_file {
+        Some(path) => {
+            let text = String::from_utf8(read("redis-password-file", path)?)?;
+            Some(Secret::new(text.trim_end_matches(['\r', '\n'])))
+        }
+        None => settings.redis_password.clone(),
+    };
+    Ok(address.with_login(settings.redis_username.clone(), password))
+}
+
+fn read(setting: &str, path: &Path) -> anyhow::Result<Vec<u8>> {
+    std::fs::read(path).with_context(|| format!("{setting} {} cannot be read", path.display()))
+}
