@@ -1,6 +1,5 @@
 //! The measured binary: embedded, or as one replica of a fleet, with its log going to a file as a service's does.
 
-use std::fs::File;
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -64,19 +63,28 @@ impl Setup {
         self
     }
 
-    /// Starts it; it serves when this returns.
+    /// Starts it on free ports, with nothing kept unless a store was named; it serves when this returns.
     pub(crate) fn start(&self, stand: &Stand) -> Result<Crateport> {
-        let folder = stand.fresh_folder(&self.name)?;
+        let any = SocketAddr::from(([127, 0, 0, 1], 0));
+        stand.fresh_folder(&self.name)?;
+        self.start_on(stand, &Ports { plain: any, tls: any })
+    }
+
+    /// Starts it on these ports, with what it has kept.
+    pub(crate) fn start_on(&self, stand: &Stand, ports: &Ports) -> Result<Crateport> {
+        let folder = stand.folder(&self.name);
         std::fs::write(folder.join("crateport.toml"), self.configuration(stand))?;
         let tls = format!(
-            "127.0.0.1:0,cert={},key={}",
+            "{},cert={},key={}",
+            ports.tls,
             stand.certificate().display(),
             stand.key().display()
         );
         let store = self.store.clone().unwrap_or_else(|| folder.join("store"));
         let mut command = self.cores.command(&stand.crateport);
         command.arg("serve").arg("--config").arg(folder.join("crateport.toml"));
-        command.args(["--listen", "127.0.0.1:0", "--listen", &tls, "--ops-listen", "127.0.0.1:0"]);
+        command.args(["--listen", &ports.plain.to_string(), "--listen", &tls]);
+        command.args(["--ops-listen", "127.0.0.1:0"]);
         if !self.arguments.iter().any(|argument| argument == "--store") {
             command.arg("--store").arg(format!("fs:{}", store.display()));
         }
@@ -85,7 +93,6 @@ impl Setup {
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.stdin(Stdio::null()).stdout(Stdio::piped());
         let log = stand.log(&self.name);
-        File::create(&log)?;
         let start = Instant::now();
         let mut child = Child::start(command, &self.name, &log)?;
         let addresses = addresses(&mut child);

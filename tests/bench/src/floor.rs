@@ -9,7 +9,7 @@ use bytes::Bytes;
 use http::{Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Incoming;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::serve::{self, Answer};
 
@@ -67,9 +67,4 @@ impl Floor {
             body
         })
     }
-}
-
-/// What it says of itself on the page.
-pub(crate) fn about() -> Value {
-    json!("hyper, static bytes, no log")
 }

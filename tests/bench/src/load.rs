@@ -19,7 +19,7 @@ use anyhow::{Result, ensure};
 use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 
-pub(crate) use self::h1::Http1;
+pub(crate) use self::h1::{Http1, Seen};
 pub(crate) use self::latency::Latencies;
 pub(crate) use self::request::{Expected, Request};
 pub(crate) use self::stream::Address;

@@ -3,29 +3,44 @@
 //! One run starts every server on the same stand and measures them by turns; `tests/bench/run` is the command, and
 //! `tests/bench/README.md` says how it measures and what the numbers mean.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_precision_loss,
+    clippy::cast_sign_loss,
+    reason = "measured numbers become floating ones to be divided, and counts again"
+)]
+
+mod check;
 mod child;
 mod cpu;
 mod crateport;
+mod fetch;
+mod fleet;
 mod floor;
+mod growth;
+mod link;
 mod load;
+mod machine;
 mod nginx;
+mod page;
 mod part;
+mod plan;
 mod registry;
+mod results;
+mod run;
 mod s3;
 mod samples;
 mod serve;
+mod soak;
+mod stampede;
 mod stand;
 mod upstream;
 mod warm;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
-
-use self::stand::Stand;
 
 #[derive(Parser)]
 #[command(about = "The benchmark of Crateport", version)]
@@ -37,34 +52,26 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Measures, and writes the results and their page.
-    Measure(Measure),
+    Measure(run::Arguments),
     /// One of the benchmark's own servers; started by `measure`.
     #[command(subcommand, hide = true)]
-    Part(PartName),
-}
-
-#[derive(clap::Args)]
-struct Measure {
-    /// The binary that is measured.
-    #[arg(long)]
-    crateport: PathBuf,
-    /// The target folder, below which the stand is set up.
-    #[arg(long)]
-    target: PathBuf,
-    /// A few minutes instead of a few hours.
-    #[arg(long)]
-    quick: bool,
+    Part(Part),
 }
 
 #[derive(Subcommand)]
-enum PartName {
+enum Part {
     Floor(serve::CertificateFiles),
-    Upstream(upstream::Arguments),
+    Link(link::Arguments),
     S3,
+    Upstream(upstream::Arguments),
 }
 
 fn main() -> ExitCode {
-    match command() {
+    let done = match Arguments::parse().command {
+        Command::Measure(arguments) => run::run(&arguments),
+        Command::Part(part) => part.run(),
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -73,24 +80,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn command() -> Result<()> {
-    match Arguments::parse().command {
-        Command::Measure(measure) => run(&measure),
-        Command::Part(PartName::Floor(files)) => floor::run(&files),
-        Command::Part(PartName::Upstream(arguments)) => upstream::run(&arguments),
-        Command::Part(PartName::S3) => s3::run(),
+impl Part {
+    fn run(&self) -> Result<()> {
+        match self {
+            Self::Floor(files) => floor::run(files),
+            Self::Link(arguments) => link::run(arguments),
+            Self::S3 => s3::run(),
+            Self::Upstream(arguments) => upstream::run(arguments),
+        }
     }
-}
-
-fn run(arguments: &Measure) -> Result<()> {
-    let stand = Stand::set_up(&arguments.target, &arguments.crateport)?;
-    stand::take_client_core()?;
-    let plan = warm::Plan {
-        rounds: if arguments.quick { 3 } else { 7 },
-        duration: Duration::from_millis(if arguments.quick { 250 } else { 1000 }),
-        tail_duration: Duration::from_secs(2),
-    };
-    let cells = warm::measure(&stand, plan)?;
-    println!("{}", serde_json::to_string(&cells)?);
-    Ok(())
 }

@@ -8,17 +8,12 @@ use crate::child::{Cores, Part};
 use crate::crateport::Setup;
 use crate::stand::Stand;
 
-/// Runs the part `s3`. It understands `empty`.
+/// Runs the part `s3`.
 pub(crate) fn run() -> Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let server = runtime.block_on(S3Server::start());
-    crate::part::converse(&json!({ "endpoint": server.endpoint() }), |line| {
-        if line == "empty" {
-            server.empty();
-        }
-        Ok(Value::Null)
-    })
+    crate::part::converse(&json!({ "endpoint": server.endpoint() }), |_| Ok(Value::Null))
 }
 
 /// A running S3 server.
@@ -30,11 +25,6 @@ impl S3 {
     /// Starts it, with an empty bucket.
     pub(crate) fn start(stand: &Stand) -> Result<Self> {
         Ok(Self { part: Part::start("s3", &[], Cores::Client, &stand.log("s3"))? })
-    }
-
-    /// Loses everything.
-    pub(crate) fn empty(&mut self) -> Result<()> {
-        self.part.ask("empty").map(|_| ())
     }
 
     /// Makes a setup keep its objects there.

@@ -51,11 +51,6 @@ impl Samples {
         self.0.len()
     }
 
-    /// All rounds, as they were measured.
-    pub(crate) fn values(&self) -> &[f64] {
-        &self.0
-    }
-
     fn sorted(&self) -> Vec<f64> {
         let mut sorted = self.0.clone();
         sorted.sort_by(f64::total_cmp);

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
@@ -10,13 +11,13 @@ use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_setaffinity};
 
 use crate::child::{Cores, Part};
-use crate::load::{Address, Protocol};
 use crate::registry::Registry;
 
 /// Below this folder of the target folder lies everything that a run leaves.
 const FOLDER: &str = "bench";
 
 /// The stand.
+#[derive(Clone, Debug)]
 pub(crate) struct Stand {
     folder: PathBuf,
     /// The release binary that is measured.
@@ -38,7 +39,11 @@ impl Stand {
     /// Sets it up below the target folder.
     pub(crate) fn set_up(target: &Path, crateport: &Path) -> Result<Self> {
         let folder = target.join(FOLDER);
-        fs::create_dir_all(folder.join("run"))?;
+        let run = folder.join("run");
+        if run.exists() {
+            fs::remove_dir_all(&run)?;
+        }
+        fs::create_dir_all(&run)?;
         ensure!(crateport.is_file(), "there is no {}", crateport.display());
         let ca = TestCa::new();
         fs::write(folder.join("ca.pem"), ca.pem())?;
@@ -68,9 +73,14 @@ impl Stand {
         self.folder.join("run").join(format!("{name}.log"))
     }
 
-    /// An empty folder for a server's files.
+    /// The folder for a server's files.
+    pub(crate) fn folder(&self, name: &str) -> PathBuf {
+        self.folder.join("run").join(name)
+    }
+
+    /// The same, empty.
     pub(crate) fn fresh_folder(&self, name: &str) -> Result<PathBuf> {
-        let folder = self.folder.join("run").join(name);
+        let folder = self.folder(name);
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
@@ -100,30 +110,39 @@ impl Stand {
         self.server("upstream", &["--folder".to_owned(), folder], cores)
     }
 
-    /// How clients reach these ports with a protocol.
-    pub(crate) fn address(&self, ports: &Ports, protocol: Protocol) -> Result<Address> {
-        match protocol {
-            Protocol::Http1 | Protocol::H2c => Ok(Address::plain(ports.plain)),
-            Protocol::H2Tls => Address::tls(ports.tls, &self.authority(), "h2"),
-        }
+    /// A folder that later runs find again.
+    pub(crate) fn kept_folder(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 }
 
-/// Binds this process, which is the client, to its processor, and returns whether there is one for the server beside.
+/// Binds this process, which is the client, to its processor; the server has another one.
 pub(crate) fn take_client_core() -> Result<()> {
-    let count = std::thread::available_parallelism()?.get();
     ensure!(
-        count >= 2,
+        processors()? >= 2,
         "the benchmark needs two processors: one for the server, one for the clients"
     );
-    bind(&[1])
+    bind(1..2)
 }
 
-/// Lets this process run on these processors only.
-pub(crate) fn bind(cores: &[usize]) -> Result<()> {
+/// Asks the kernel for a larger share of a machine that others use, too: that of the whole session, which `run` has made
+/// for it. Measuring goes on without.
+pub(crate) fn take_priority() {
+    let _ = fs::write("/proc/self/autogroup", "-10");
+}
+
+/// Lets this process run anywhere.
+pub(crate) fn take_all_cores() -> Result<()> {
+    bind(0..processors()?)
+}
+
+fn processors() -> Result<usize> {
+    let text = fs::read_to_string("/proc/cpuinfo")?;
+    Ok(text.lines().filter(|line| line.starts_with("processor")).count())
+}
+
+fn bind(cores: Range<usize>) -> Result<()> {
     let mut set = CpuSet::new();
-    for core in cores {
-        set.set(*core);
-    }
+    cores.for_each(|core| set.set(core));
     sched_setaffinity(None::<Pid>, &set).context("binding to a processor")
 }

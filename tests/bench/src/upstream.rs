@@ -1,8 +1,8 @@
 //! The upstream: a registry's folder in memory, served fast, so that it is never what is measured. It counts what it is
 //! asked for, and can publish new versions. Latency and bandwidth come from a [`crate::link`] in front of it.
 //!
-//! It answers as crates.io does: strong tags, gzip for index files, crates as they are. Below `index/gr/ow/` it knows
-//! every crate named `grow…`, so that a store may have known a million of them.
+//! It answers as crates.io does: strong tags, gzip for index files, crates as they are. It knows every crate whose name
+//! is four letters, `grow` and a number, so that a store may have known a million of them.
 
 mod counts;
 mod files;
@@ -22,6 +22,7 @@ use serde_json::{Value, json};
 
 use self::counts::Counts;
 use self::files::{File, Files};
+pub(crate) use self::files::{GROWN, grown_index};
 use crate::serve::{self, Answer, CertificateFiles};
 
 /// Enough for any load that reaches an upstream.

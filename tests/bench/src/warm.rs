@@ -3,6 +3,7 @@
 
 mod cases;
 mod servers;
+mod tail;
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use tokio::runtime::Runtime;
 pub(crate) use self::cases::Case;
 pub(crate) use self::servers::Server;
 use self::servers::Servers;
+pub(crate) use self::tail::Tail;
 use crate::load::{Protocol, Report, Request, Session, Shape};
 use crate::samples::Samples;
 use crate::stand::Stand;
@@ -59,8 +61,26 @@ pub(crate) struct Cell {
     pub(crate) p99_us: Samples,
 }
 
+/// What part 1 found.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Found {
+    /// Every answer of every server.
+    pub(crate) cells: Vec<Cell>,
+    /// Latencies at half of the load.
+    pub(crate) tails: Vec<Tail>,
+}
+
+impl Found {
+    /// What was measured of one answer.
+    pub(crate) fn cell(&self, case: Case, protocol: Protocol, server: Server) -> Option<&Cell> {
+        self.cells
+            .iter()
+            .find(|cell| (cell.case, cell.protocol, cell.server) == (case, protocol, server))
+    }
+}
+
 /// Measures all of it.
-pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Vec<Cell>> {
+pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let servers = Servers::start(stand)?;
     let mut cells = servers.cells(&runtime)?;
@@ -74,7 +94,8 @@ pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Vec<Cell>> {
             })?;
         }
     }
-    Ok(cells.into_iter().map(|(cell, _)| cell).collect())
+    let tails = tail::measure(&runtime, &servers, plan)?;
+    Ok(Found { cells: cells.into_iter().map(|(cell, _)| cell).collect(), tails })
 }
 
 fn one(

@@ -11,6 +11,7 @@ use super::tickets::Tickets;
 use super::{Expected, Latencies, Request};
 
 const BUFFER_BYTES: usize = 256 * 1024;
+const BUFFER_BYTES_SMALL: usize = 4 * 1024;
 /// Longest that one answer may take.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(120);
 
@@ -62,6 +63,13 @@ impl Http1 {
     pub(crate) async fn connect(address: &Address) -> Result<Self> {
         let io = Some(address.connect().await?);
         Ok(Self { address: address.clone(), io, buffer: vec![0; BUFFER_BYTES], head: Vec::new() })
+    }
+
+    /// Opens one of very many, for small answers.
+    pub(crate) async fn connect_small(address: &Address) -> Result<Self> {
+        let io = Some(address.connect().await?);
+        let buffer = vec![0; BUFFER_BYTES_SMALL];
+        Ok(Self { address: address.clone(), io, buffer, head: Vec::new() })
     }
 
     pub(super) async fn run(

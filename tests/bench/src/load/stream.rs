@@ -60,11 +60,6 @@ impl Address {
         self.tls.is_some()
     }
 
-    /// Its socket.
-    pub(crate) fn socket(&self) -> SocketAddr {
-        self.socket
-    }
-
     /// Connects.
     pub(super) async fn connect(&self) -> Result<Box<dyn Io>> {
         let connect = async {

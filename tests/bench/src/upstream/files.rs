@@ -11,7 +11,7 @@ use sha2::{Digest as _, Sha256};
 
 use crate::registry::{graph, index_path};
 
-/// Names that are known without a file.
+/// What names that are known without a file have behind their first four letters.
 pub(crate) const GROWN: &str = "grow";
 
 /// One file as it is served.
@@ -94,7 +94,8 @@ pub(crate) fn grown_index(name: &str) -> String {
 
 fn grown(path: &str) -> Option<File> {
     let name = path.strip_prefix("/index/")?.rsplit('/').next()?;
-    let is_grown = name.starts_with(GROWN) && path == format!("/index/{}", index_path(name));
+    let is_grown = name.get(4..).is_some_and(|rest| rest.starts_with(GROWN));
+    let is_grown = is_grown && path == format!("/index/{}", index_path(name));
     is_grown.then(|| File::index(Bytes::from(grown_index(name))).ok())?
 }
 
@@ -119,7 +120,7 @@ mod tests {
         let second = files.get("/index/se/rd/serde").unwrap();
         assert_ne!(first.etag, second.etag);
         assert!(second.bytes.starts_with(&first.bytes));
-        assert!(files.get("/index/gr/ow/grow1").is_some());
-        assert!(files.get("/index/gr/ow/other").is_none());
+        assert!(files.get("/index/ab/cd/abcdgrow1").is_some());
+        assert!(files.get("/index/ab/cd/abcdother").is_none());
     }
 }

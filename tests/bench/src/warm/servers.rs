@@ -1,5 +1,6 @@
 //! The servers of part 1, all on the same processor, and the requests that each of them gets.
 
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
@@ -41,7 +42,7 @@ const SETTLE_POLL: Duration = Duration::from_millis(50);
 
 /// All of them, running.
 pub(super) struct Servers {
-    stand_address: Box<dyn Fn(&Ports, Protocol) -> Result<Address>>,
+    authority: PathBuf,
     floor: (Part, Ports),
     nginx: Nginx,
     crateports: Vec<(Server, Crateport)>,
@@ -80,7 +81,7 @@ impl Server {
     }
 
     /// Where its index and its crates are; the floor has neither.
-    fn bases(self) -> (&'static str, &'static str) {
+    pub(super) fn bases(self) -> (&'static str, &'static str) {
         match self {
             Self::Floor | Self::Nginx => ("/index", "/crates"),
             _ => ("/crates-io/index", "/crates-io/crates"),
@@ -114,13 +115,8 @@ impl Servers {
         ];
         let crateports =
             crateports.into_iter().map(|(server, setup)| Ok((server, setup.start(stand)?)));
-        let authority = stand.authority();
-        let stand_address = move |ports: &Ports, protocol| match protocol {
-            Protocol::H2Tls => Address::tls(ports.tls, &authority, "h2"),
-            Protocol::Http1 | Protocol::H2c => Ok(Address::plain(ports.plain)),
-        };
         Ok(Self {
-            stand_address: Box::new(stand_address),
+            authority: stand.authority(),
             floor: stand.server("floor", &[], Cores::Server)?,
             nginx: Nginx::start(stand, "nginx", upstream_address, Cores::Server)?,
             crateports: crateports.collect::<Result<_>>()?,
@@ -131,11 +127,15 @@ impl Servers {
 
     /// How a server is reached.
     pub(super) fn address(&self, server: Server, protocol: Protocol) -> Result<Address> {
-        match (server, protocol) {
-            (Server::Floor, _) => (self.stand_address)(&self.floor.1, protocol),
-            (Server::Nginx, Protocol::H2c) => Ok(Address::plain(self.nginx.h2c)),
-            (Server::Nginx, _) => (self.stand_address)(&self.nginx.ports, protocol),
-            _ => (self.stand_address)(&self.crateport(server)?.ports, protocol),
+        let ports = match server {
+            Server::Floor => &self.floor.1,
+            Server::Nginx => &self.nginx.ports,
+            _ => &self.crateport(server)?.ports,
+        };
+        match (protocol, server) {
+            (Protocol::H2Tls, _) => Address::tls(ports.tls, &self.authority, "h2"),
+            (Protocol::H2c, Server::Nginx) => Ok(Address::plain(self.nginx.h2c)),
+            _ => Ok(Address::plain(ports.plain)),
         }
     }
 
