@@ -4,10 +4,10 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crateport_telemetry::logging::{Field, log_request};
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::info;
 
 use crate::body::BodyError;
 use crate::metrics::HttpMetrics;
@@ -80,26 +80,37 @@ impl Drop for Record {
         self.metrics.in_flight.dec();
         self.metrics.request(&self.registry, self.resource, self.outcome, self.status, duration);
         self.metrics.served(self.resource, self.delivery, self.sent_bytes);
-        info!(
-            client = %self.client,
-            protocol = self.protocol,
-            method = %self.method,
-            path = %self.path,
-            status = self.status.as_u16(),
-            registry = %self.registry,
-            resource = self.resource.as_str(),
-            outcome = self.outcome.as_str(),
-            reason = self.reason.as_str(),
-            delivery = self.delivery.as_str(),
-            upstream_status = self.upstream_status,
-            bytes = self.sent_bytes,
-            end = self.end.as_str(),
-            answered_ms = self.answered_after.map(milliseconds),
-            duration_ms = milliseconds(duration),
-            user_agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
-            detail = self.detail.as_deref(),
-            "request"
-        );
+        self.log(duration);
+    }
+}
+
+impl Record {
+    fn log(&self, duration: Duration) {
+        let client = self.client.to_string();
+        let always = [
+            ("client", Field::Word(&client)),
+            ("protocol", Field::Word(self.protocol)),
+            ("method", Field::Word(self.method.as_str())),
+            ("path", Field::Text(&self.path)),
+            ("status", Field::Number(self.status.as_u16().into())),
+            ("registry", Field::Word(&self.registry)),
+            ("resource", Field::Word(self.resource.as_str())),
+            ("outcome", Field::Word(self.outcome.as_str())),
+            ("reason", Field::Word(self.reason.as_str())),
+            ("delivery", Field::Word(self.delivery.as_str())),
+            ("bytes", Field::Number(self.sent_bytes)),
+            ("end", Field::Word(self.end.as_str())),
+            ("duration_ms", Field::Milliseconds(duration)),
+        ];
+        let agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok());
+        let sometimes = [
+            self.upstream_status.map(|status| ("upstream_status", Field::Number(status.into()))),
+            self.answered_after.map(|after| ("answered_ms", Field::Milliseconds(after))),
+            agent.map(|agent| ("user_agent", Field::Text(agent))),
+            self.detail.as_deref().map(|detail| ("detail", Field::Text(detail))),
+        ];
+        let fields = always.into_iter().chain(sometimes.into_iter().flatten());
+        log_request(fields);
     }
 }
 
@@ -111,9 +122,4 @@ impl End {
             Self::Broken => "broken",
         }
     }
-}
-
-/// To the microsecond: more would be noise.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }
