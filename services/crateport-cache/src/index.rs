@@ -151,7 +151,7 @@ impl Inner {
     }
 
     async fn lead_refresh(
-        &self,
+        self: &Arc<Self>,
         registry: &Arc<Registry>,
         name: &IndexName,
         key: &StoreKey,
@@ -261,8 +261,8 @@ impl Inner {
 
     /// Asks upstream, and reads what it says against the copy that is here.
     async fn ask_index_file(
-        &self,
-        registry: &Registry,
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
         name: &IndexName,
         copy: Option<Arc<IndexCopy>>,
     ) -> Result<Refreshed, Failure> {
@@ -298,6 +298,7 @@ impl Inner {
         let validators = found.validators.clone();
         let bytes = found.collect(self.limits.index_size_bytes_max).await?;
         let (status, checksum) = (Some(200), hot::digest(&bytes).await);
+        let is_new = copy.is_none();
         if let Some(copy) = copy.filter(|copy| copy.checksum() == checksum) {
             let same = *copy.validators() == validators && !copy.is_withdrawn();
             let copy = if same { copy } else { Arc::new(copy.with(validators, false)) };
@@ -308,6 +309,9 @@ impl Inner {
             .await
             .map_err(|error| invalid(error.to_string()))?;
         self.metrics.fill(ResourceKind::Index, STORED);
+        if is_new {
+            self.fetch_ahead(registry, copy.bytes());
+        }
         Ok(Refreshed::Current { copy, reason: Reason::Changed, status })
     }
 

@@ -10,6 +10,7 @@ mod config;
 mod delivery;
 mod fill;
 mod flight;
+mod foresight;
 mod freshness;
 mod hot;
 mod index;

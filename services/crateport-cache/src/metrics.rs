@@ -16,6 +16,7 @@ pub(crate) struct CacheMetrics {
     pub(crate) damaged: IntCounter,
     pub(crate) store_failures: IntCounter,
     pub(crate) refreshes_ahead: IntCounter,
+    pub(crate) fetches_ahead: IntCounter,
     pub(crate) index_memory_bytes: IntGauge,
     pub(crate) index_memory_files: IntGauge,
 }
@@ -89,6 +90,10 @@ impl CacheMetrics {
             refreshes_ahead: counter(
                 "crateport_refreshes_ahead_total",
                 "Index files refreshed before a client asked.",
+            )?,
+            fetches_ahead: counter(
+                "crateport_fetches_ahead_total",
+                "Index files fetched because a file just fetched depends on them.",
             )?,
             index_memory_bytes: gauge(
                 "crateport_index_memory_bytes",

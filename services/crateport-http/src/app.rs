@@ -182,11 +182,13 @@ impl Shared {
                 Reason::BadRequest,
             );
         };
+        // Made for the one resource that tells it.
+        let base = || self.base.base(&head.uri, &head.headers, &connection(head));
         let form = Form {
             method: &head.method,
             version: head.version,
             headers: &head.headers,
-            base: self.base.base(&head.uri, &head.headers, &connection(head)),
+            base: &base,
             registry: &id,
             kind,
         };

@@ -151,6 +151,7 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         wait_max: settings.wait_max,
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
+        fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         ..CacheLimits::default()
     })

@@ -103,6 +103,8 @@ table::settings! {
             "Longest that a client waits for a refresh when there is a copy to serve";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
+        fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",
+            "How many index files that a resolver will ask for next are fetched at once; 0 turns it off";
     }
     "Limits" {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",

@@ -82,6 +82,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     tokio::spawn(async {
         if stopped().await.is_ok() {
             warn!("stopped at once by a second signal");
+            crateport_telemetry::logging::flush();
             std::process::exit(1);
         }
     });
