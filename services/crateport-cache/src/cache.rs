@@ -136,6 +136,10 @@ impl Cache {
                 self.0.serve_krate(registry, name, version, redirects).await
             }
             Resource::Search { query } => self.0.serve_search(registry, query).await,
+            Resource::Dist(path) => Err(ServeError::NotOffered {
+                what: path.to_string(),
+                detail: "registries have no dist files".to_owned(),
+            }),
         }
     }
 

@@ -60,7 +60,7 @@ fn describe(kind: ResourceKind, headers: &mut HeaderMap) {
         }
         ResourceKind::Search => ("application/json", "gzip"),
         // The checksum is that of the bytes as they lie there.
-        ResourceKind::Krate => ("*/*", "identity"),
+        ResourceKind::Krate | ResourceKind::Dist => ("*/*", "identity"),
     };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
@@ -71,7 +71,7 @@ const fn size_max(kind: ResourceKind, limits: &UpstreamLimits) -> Option<u64> {
         ResourceKind::Config => Some(limits.config_size_bytes_max),
         ResourceKind::Index | ResourceKind::Page => Some(limits.index_size_bytes_max),
         ResourceKind::Search => Some(limits.search_size_bytes_max),
-        ResourceKind::Krate => None,
+        ResourceKind::Krate | ResourceKind::Dist => None,
     }
 }
 
