@@ -57,6 +57,12 @@ const TABLE: &[(&str, DistClass)] = &[
 /// Longer than any version, and short enough that looking for one everywhere in a name costs nothing.
 const VERSION_LENGTH_MAX: usize = 40;
 
+/// What stands in a row for other text, and for which.
+type Placeholder = (&'static str, fn(&str) -> bool);
+
+const PLACEHOLDERS: [Placeholder; 3] =
+    [("*", |_| true), ("{version}", is_version), ("{date}", is_date)];
+
 /// The class of `path`.
 pub(super) fn of(path: &DistPath) -> DistClass {
     let segments: Vec<&str> = path.as_str().split('/').collect();
@@ -87,9 +93,7 @@ fn segment_fits(pattern: &str, text: &str) -> bool {
     if pattern.is_empty() {
         return text.is_empty();
     }
-    let placeholders: [(&str, fn(&str) -> bool); 3] =
-        [("*", |_| true), ("{version}", is_version), ("{date}", is_date)];
-    for (mark, is_one) in placeholders {
+    for (mark, is_one) in PLACEHOLDERS {
         if let Some(rest) = pattern.strip_prefix(mark) {
             return (0..=text.len()).any(|length| {
                 text.split_at_checked(length)
