@@ -49,7 +49,7 @@ pub(crate) enum Authority {
 }
 
 /// How often a replica waits for another one's lease before it does the work itself.
-const FOLLOWS_MAX: usize = 3;
+pub(crate) const FOLLOWS_MAX: usize = 3;
 
 impl Inner {
     pub(crate) async fn serve_index_file(
@@ -378,7 +378,7 @@ pub(crate) fn late(no_result: NoResult) -> Failure {
 }
 
 /// Why a client that could be served a known file did not wait for a newer one.
-fn unasked(condition: Condition) -> Failure {
+pub(crate) fn unasked(condition: Condition) -> Failure {
     match condition {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
@@ -396,7 +396,7 @@ pub(crate) async fn give_back(key: &StoreKey, lease: Lease) {
     }
 }
 
-fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
+pub(crate) fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
     let now = Instant::now();
     Some(Freshness { asked: now.checked_sub(asked_ago)?, checked: now.checked_sub(checked_ago)? })
 }

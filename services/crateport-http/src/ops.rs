@@ -66,8 +66,9 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Condition::Slow => "slow",
         Condition::Down { .. } => "down",
     };
-    let upstreams =
-        ops.cache.registries().map(|(id, condition)| (id.to_string(), json!(upstream(condition))));
+    let registries = ops.cache.registries().map(|(id, condition)| (id.to_string(), condition));
+    let dists = ops.cache.dists().map(|(id, condition)| (id.to_string(), condition));
+    let upstreams = registries.chain(dists).map(|(id, condition)| (id, json!(upstream(condition))));
     let upstreams = upstreams.collect::<serde_json::Map<_, _>>();
     let store = store_answers(&ops.cache).await;
     let ready = store.is_ok() && !ops.readiness.is_over();

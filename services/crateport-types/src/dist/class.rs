@@ -26,6 +26,34 @@ pub enum RecordForm {
 
 use DistClass::{Artifact, Record, Snapshot};
 
+impl RecordForm {
+    /// Whether `bytes` look as they must.
+    #[must_use]
+    pub fn fits(self, bytes: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(bytes) else { return false };
+        match self {
+            Self::Release => {
+                let version = text.parse::<toml::Table>().ok().and_then(|table| {
+                    table.get("version").and_then(|it| it.as_str()).map(is_version)
+                });
+                version == Some(true)
+            }
+            Self::Manifests => {
+                let is_address = |line: &str| {
+                    line.contains('/')
+                        && line.ends_with(".toml")
+                        && line.bytes().all(|byte| byte.is_ascii_graphic())
+                };
+                !text.is_empty() && text.ends_with('\n') && text.lines().all(is_address)
+            }
+            Self::Signature => {
+                text.starts_with("-----BEGIN PGP SIGNATURE-----")
+                    && text.trim_end().ends_with("-----END PGP SIGNATURE-----")
+            }
+        }
+    }
+}
+
 /// In a row, `*` fits any characters of one segment, `**` any segments, `{version}` a version such as `1.95.0` and
 /// `{date}` a day such as `2026-04-16`.
 ///
@@ -174,6 +202,30 @@ mod tests {
             ("anything", Snapshot),
         ] {
             assert_eq!(path.parse::<DistPath>().unwrap().class(), expected, "{path}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_cut_or_a_page_for_people_does_not_fit() {
+        use RecordForm::{Manifests, Release, Signature};
+        let armour = "-----BEGIN PGP SIGNATURE-----\n\nabc\n-----END PGP SIGNATURE-----\n";
+        for (form, text, expected) in [
+            (Release, "schema-version = '1'\nversion = '1.29.0'\n", true),
+            (Release, "schema-version = '1'\n", false),
+            (Release, "version = '1.29'\n", false),
+            (Release, "version = 1\n", false),
+            (Release, "<html></html>", false),
+            (Release, "", false),
+            (Manifests, "a.example/dist/2026-04-16/channel-rust-nightly.toml\n", true),
+            (Manifests, "a.example/dist/2026-04-16/channel-rust-nightly.toml\na.exa", false),
+            (Manifests, "a.example/dist/2026-04-16/channel-rust-nightly.tom", false),
+            (Manifests, "<html>\n", false),
+            (Manifests, "", false),
+            (Signature, armour, true),
+            (Signature, "-----BEGIN PGP SIGNATURE-----\nabc", false),
+            (Signature, "<html>", false),
+        ] {
+            assert_eq!(form.fits(text.as_bytes()), expected, "{form:?} {text}");
         }
     }
 
