@@ -121,11 +121,8 @@ async fn rustup_updates_itself() {
             upstream.stop();
         }
     }
-    let archive = upstream
-        .requests()
-        .into_iter()
-        .filter(|seen| seen.path.ends_with("/rustup-init"))
-        .count();
+    let archive =
+        upstream.requests().into_iter().filter(|seen| seen.path.ends_with("/rustup-init")).count();
     assert_eq!(archive, 1, "one fetch for all");
 }
 
@@ -142,11 +139,8 @@ async fn a_nightly_without_a_component_is_walked_backwards_with_few_questions_to
     rustup.run(&install).await.succeeds().says("2026-01-03");
     // The channel's pair, the pairs of two days, and one question for each of four days without a nightly, in each
     // of the two formats; then three components.
-    let manifests = upstream
-        .requests()
-        .into_iter()
-        .filter(|seen| seen.path.contains("channel-rust"))
-        .count();
+    let manifests =
+        upstream.requests().into_iter().filter(|seen| seen.path.contains("channel-rust")).count();
     assert!(manifests <= 2 + 2 * 2 + 4 * 2, "{manifests}: {:#?}", upstream.requests());
     upstream.forget_requests();
     let rustup = Rustup::of(crateport.url()).installed().await;

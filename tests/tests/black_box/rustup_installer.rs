@@ -2,7 +2,9 @@
 
 use crateport_testkit::client::get;
 use crateport_testkit::rustup::rustup_bytes;
-use crateport_testkit::{Cargo, Crateport, Rustup, ScriptedUpstream, krate, release_rustup, toolchain};
+use crateport_testkit::{
+    Cargo, Crateport, Rustup, ScriptedUpstream, krate, release_rustup, toolchain,
+};
 
 use crate::toolchains::{distribution, eager};
 

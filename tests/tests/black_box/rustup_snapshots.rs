@@ -74,7 +74,8 @@ async fn no_client_of_two_replicas_ever_gets_a_pair_that_disagrees() {
             seen
         });
     }
-    for (version, date) in [("1.1.0", "2026-02-12"), ("1.2.0", "2026-03-26"), ("1.3.0", "2026-05-07")]
+    for (version, date) in
+        [("1.1.0", "2026-02-12"), ("1.2.0", "2026-03-26"), ("1.3.0", "2026-05-07")]
     {
         let manifest = toolchain(version, date).release(&upstream, &["stable"]).manifest;
         get_until(&file_url(&first, STABLE), |answer| answer.body == manifest).await;
@@ -264,7 +265,8 @@ async fn a_record_is_given_as_it_is_and_a_page_in_its_place_is_not() {
     upstream.put_file(path, record("1.29.0"));
     let crateport = Crateport::start(eager_and_hasty(&upstream)).await;
     assert_eq!(file(&crateport, path).await.text(), record("1.29.0"));
-    for fault in [Fault::Html, Fault::Empty, Fault::CutAtLine, Fault::Truncated, Fault::Status(502)] {
+    for fault in [Fault::Html, Fault::Empty, Fault::CutAtLine, Fault::Truncated, Fault::Status(502)]
+    {
         upstream.fault(On::Path(path.to_owned()), fault.clone(), Times::Always);
         let answer = file(&crateport, path).await;
         assert_eq!((answer.status, answer.text()), (200, &*record("1.29.0")), "{fault:?}");
@@ -281,7 +283,8 @@ async fn a_replica_that_dies_in_the_middle_of_a_change_leaves_a_pair_that_agrees
     let (upstream, folder) = (ScriptedUpstream::start().await, tempfile::tempdir().unwrap());
     toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
     let options = eager(&upstream).store(folder.path());
-    let (mut one, other) = (Crateport::start(options.clone()).await, Crateport::start(options).await);
+    let (mut one, other) =
+        (Crateport::start(options.clone()).await, Crateport::start(options).await);
     told_sum(&one, STABLE).await;
     let new = toolchain("1.1.0", "2026-02-12").release(&upstream, &["stable"]);
     let gate = upstream.hold_after(On::Path(STABLE.to_owned()), 100);
