@@ -82,8 +82,11 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
 }
 
 async fn store_answers(cache: &Cache) -> Result<(), String> {
-    let Some((registry, _)) = cache.registries().next() else { return Ok(()) };
-    let key = StoreKey::upstream_config(registry);
+    // Any key will do; one that is read anyway is the best.
+    let key = match cache.registries().next() {
+        Some((registry, _)) => StoreKey::upstream_config(registry),
+        None => StoreKey::check(0),
+    };
     match tokio::time::timeout(STORE_WAIT_MAX, cache.store().head(&key)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
