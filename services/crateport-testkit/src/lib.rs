@@ -68,7 +68,7 @@ mod own_runtime;
 mod port;
 mod program;
 
-pub use self::balancer::Balancer;
+pub use self::balancer::{Balancer, Service};
 pub use self::cargo::Cargo;
 pub use self::chaos::{ChaosProxy, Mode};
 pub use self::client::{Client, Ending, RawRequest};

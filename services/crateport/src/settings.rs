@@ -144,6 +144,8 @@ table::settings! {
             "Longest that a connection may stay open without a request";
         body_timeout "body-timeout": One<Timeout> = "60s",
             "Longest that a body may stand still, in either direction";
+        drain_delay "drain-delay": One<Ttl> = "0s",
+            "How long all is still served after the word to stop, while /readyz tells load balancers to go elsewhere";
         drain_timeout "drain-timeout": One<Timeout> = "30s",
             "Longest that the end of the process waits for requests in flight";
     }

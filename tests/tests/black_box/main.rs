@@ -45,6 +45,7 @@ mod rustup;
 mod rustup_artifacts;
 mod rustup_installer;
 mod rustup_snapshots;
+mod rolling_restart;
 mod shutdown;
 mod start;
 mod store_alone;

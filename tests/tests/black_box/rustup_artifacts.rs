@@ -146,7 +146,7 @@ async fn no_wrong_byte_of_an_artifact_is_completed_or_kept() {
                 };
                 let answer = request.send().await;
                 let is_whole =
-                    answer.ending == Ending::Complete && matches!(answer.status, Some(200 | 206));
+                    answer.ending == Ending::Whole && matches!(answer.status, Some(200 | 206));
                 assert!(!is_whole, "{fault:?} {range:?}: {answer:?}");
                 assert!(!matches!(answer.status, Some(404)), "{fault:?}");
             }
