@@ -57,8 +57,8 @@ impl Plan {
         Self {
             is_quick: true,
             warm: warm::Plan {
-                rounds: 3,
-                duration: Duration::from_millis(100),
+                rounds: 5,
+                duration: Duration::from_millis(60),
                 tail_duration: Duration::from_secs(2),
             },
             fetch: fetch::Plan {

@@ -74,7 +74,7 @@ fn warm(found: &warm::Found) -> Vec<Goal> {
     for (case, floor_max, nginx_max) in small.chain(large) {
         for protocol in Protocol::ALL {
             let server =
-                if case == Case::Redirect { Server::CrateportRedirect } else { Server::Crateport };
+                if case == Case::Redirect { Server::ReplicaRedirect } else { Server::Crateport };
             let cpu = |server| found.cell(case, protocol, server).map(|cell| &cell.cpu_us);
             let Some(own) = cpu(server) else { continue };
             let to = |other| cpu(other).and_then(|other| ratio(own, other));
