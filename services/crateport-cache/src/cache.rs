@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::ahead::Ahead;
 use crate::fill::Filled;
 use crate::flight::Flights;
+use crate::foresight::Foresight;
 use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) fills: Flights<Result<Filled, ServeError>>,
     pub(crate) fill_permits: Semaphore,
     pub(crate) ahead: Ahead,
+    pub(crate) foresight: Foresight,
     pub(crate) metrics: CacheMetrics,
     /// Everything that goes on without a client waiting for it.
     pub(crate) tasks: TaskTracker,
@@ -105,6 +107,7 @@ impl Cache {
             fills: Flights::default(),
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
+            foresight: Foresight::new(limits.fetch_ahead_max),
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
             registries: registries.into_iter().map(registry).collect(),

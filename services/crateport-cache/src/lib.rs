@@ -10,6 +10,7 @@ mod config;
 mod delivery;
 mod fill;
 mod flight;
+mod foresight;
 mod freshness;
 mod hot;
 mod index;
@@ -19,6 +20,7 @@ mod metrics;
 mod search;
 mod spool;
 mod stored;
+mod trace;
 
 pub use answer::{Answer, Failure, Payload, PresignedUrl, ServeError};
 pub use cache::{Cache, Ports, RegistrySetup};

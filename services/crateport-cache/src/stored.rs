@@ -164,7 +164,8 @@ impl Inner {
         };
         match plan(policy, redirects, size_bytes) {
             Plan::Redirect => {
-                store.presign(key, policy.url_lifetime).await.ok()?.map(PresignedUrl::new)
+                let url = store.presign(key, policy.url_lifetime).await.ok()??;
+                Some(PresignedUrl::new(url, size_bytes))
             }
             Plan::Stream => None,
         }

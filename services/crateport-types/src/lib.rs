@@ -9,6 +9,7 @@ mod config_json;
 mod digest;
 mod dl;
 mod index;
+mod index_deps;
 mod key;
 mod krate;
 mod outcome;
@@ -23,6 +24,7 @@ pub use config_json::{InvalidConfigJson, RegistryConfig};
 pub use digest::{Hasher, InvalidSha256, Sha256};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
+pub use index_deps::newest_dependencies;
 pub use key::{Area, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,

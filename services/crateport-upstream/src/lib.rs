@@ -29,7 +29,7 @@ mod sparse;
 mod waiting;
 
 pub use client::BuildError;
-pub use config::{OutboundProxy, SparseConfig};
+pub use config::{OutboundProxy, PassContext, SparseConfig};
 pub use error::UpstreamError;
 pub use host_rule::{AllowEntry, AllowList, HostName, InvalidHost};
 pub use index_url::{IndexUrl, InvalidIndexUrl};

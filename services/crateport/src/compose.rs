@@ -1,9 +1,11 @@
 //! Puts the house together from its settings: the only place that names backends.
 
 mod coord;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -13,7 +15,7 @@ use crateport_cache::{
 use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{MeteredStore, Scratch};
+use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
@@ -21,6 +23,8 @@ use crateport_upstream::{
 };
 
 pub(crate) use self::coord::{coordinator, redis};
+pub(crate) use self::metrics::metrics;
+use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
 
@@ -40,6 +44,7 @@ pub(crate) fn upstream(
         allow: AllowList::new(allow.collect()),
         ca_files: settings.upstream_ca_files.clone(),
         limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
         ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
     };
     SparseUpstream::new(config, metrics)
@@ -51,17 +56,17 @@ pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
-    let Kept { store, scratch, .. } = store(settings).await?;
+    let Kept { store, scratch, .. } = metered_store(settings, metrics).await?;
     let scratch = match (&settings.spool_dir, scratch) {
         (None, Some(scratch)) => scratch,
-        (directory, _) => {
-            let directory = directory.clone().unwrap_or_else(|| std::env::temp_dir().join(SPOOL));
+        (_, _) => {
+            let directory = spool_directory(settings);
             Scratch::open(&directory).with_context(|| {
                 format!("the spool directory {} cannot be used", directory.display())
             })?
         }
     };
-    let store = MeteredStore::new(store, metrics)?;
+    let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
@@ -72,6 +77,14 @@ pub(crate) async fn cache(
     });
     let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+}
+
+/// Where fills wait until they are verified, or the directory above.
+fn spool_directory(settings: &Settings) -> PathBuf {
+    match (&settings.spool_dir, &settings.store) {
+        (Some(directory), _) | (None, StoreLocation::Fs(directory)) => directory.clone(),
+        (None, StoreLocation::S3(_)) => std::env::temp_dir().join(SPOOL),
+    }
 }
 
 /// The service of the main listeners.
@@ -138,6 +151,7 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         wait_max: settings.wait_max,
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
+        fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         ..CacheLimits::default()
     })

@@ -26,6 +26,7 @@ use ipnet::IpNet;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
+pub(crate) use self::kind::number::parse_timeout;
 use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
 use self::kind::redis::{RedisPrefix, UserName};
 use self::kind::s3::Region;
@@ -62,6 +63,8 @@ table::settings! {
             "The password, in place of the one in the address; best as an environment variable";
         redis_password_file "redis-password-file": Maybe<FilePath> = none,
             "A file that holds it instead";
+        redis_answer_timeout "redis-answer-timeout": One<Timeout> = "150ms",
+            "Longest wait for an answer of Redis, without which the fleet goes on";
         redis_ca_file "redis-ca-file": Maybe<FilePath> = none,
             "PEM file with the certificate authority of a rediss address, in place of the machine's";
         delivery "delivery": One<DeliveryMode> = "auto",
@@ -100,6 +103,8 @@ table::settings! {
             "Longest that a client waits for a refresh when there is a copy to serve";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
+        fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",
+            "How many index files that a resolver will ask for next are fetched at once; 0 turns it off";
     }
     "Limits" {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",
