@@ -7,6 +7,7 @@ mod base;
 mod conditional;
 mod config_json;
 mod digest;
+mod dist;
 mod dl;
 mod index;
 mod index_deps;
@@ -22,10 +23,14 @@ pub use base::{BaseUrl, InvalidBaseUrl};
 pub use conditional::{ETag, IfNoneMatch, Validators};
 pub use config_json::{InvalidConfigJson, RegistryConfig};
 pub use digest::{Hasher, InvalidSha256, Sha256};
+pub use dist::{
+    DistClass, DistId, DistPath, InvalidDistId, InvalidDistPath, InvalidManifest, InvalidSum,
+    Manifest, RUSTUP, RecordForm, read_sum, write_sum,
+};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
 pub use index_deps::newest_dependencies;
-pub use key::{Area, StoreKey};
+pub use key::{Area, DistObject, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };
