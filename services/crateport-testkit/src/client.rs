@@ -162,11 +162,15 @@ impl Streaming {
 
     /// The next bytes as they come; `None` at the end, an error if the body is cut.
     pub async fn next(&mut self) -> Result<Option<Bytes>, reqwest::Error> {
+        if !self.early.is_empty() {
+            return Ok(Some(self.early.split().freeze()));
+        }
         let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await;
         chunk.unwrap_or_else(|_| panic!("{}: nothing for {DEADLINE:?}", self.response.url()))
     }
 
-    /// Waits until some of the body is here, and returns its first byte; [`Streaming::rest`] still gives it.
+    /// Waits until some of the body is here, and returns its first byte; [`Streaming::next`] and [`Streaming::rest`]
+    /// still give it.
     pub async fn first_byte(&mut self) -> Result<u8, reqwest::Error> {
         while self.early.is_empty() {
             let chunk = self.next().await?;
