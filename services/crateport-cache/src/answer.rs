@@ -42,11 +42,16 @@ pub enum Payload {
     Spool(SpoolReader),
     /// JSON that upstream's web API gave.
     Json(Bytes),
+    /// A checksum file.
+    Sum(Bytes),
 }
 
 /// A URL that is a secret for as long as it is good; prints without its signature.
 #[derive(Clone)]
-pub struct PresignedUrl(Url);
+pub struct PresignedUrl {
+    url: Url,
+    size_bytes: u64,
+}
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -103,20 +108,27 @@ pub struct Failure {
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl PresignedUrl {
-    pub(crate) fn new(url: Url) -> Self {
-        Self(url)
+    /// The address of an object of this size.
+    pub(crate) fn new(url: Url, size_bytes: u64) -> Self {
+        Self { url, size_bytes }
+    }
+
+    /// The size of the object.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
     }
 
     /// The URL itself, for the one place that sends it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 }
 
 impl fmt::Debug for PresignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        RedactedUrl(&self.0).fmt(f)
+        RedactedUrl(&self.url).fmt(f)
     }
 }
 
@@ -125,10 +137,26 @@ impl Payload {
     #[must_use]
     pub const fn delivery(&self) -> DeliveryKind {
         match self {
-            Self::Config(_) | Self::Index(_) | Self::Json(_) => DeliveryKind::Memory,
+            Self::Config(_) | Self::Index(_) | Self::Json(_) | Self::Sum(_) => DeliveryKind::Memory,
             Self::Stored(_) => DeliveryKind::Stream,
             Self::Redirect(_) => DeliveryKind::Redirect,
             Self::Spool(_) => DeliveryKind::Spool,
+        }
+    }
+}
+
+impl Answer {
+    /// The size of what a client is sent elsewhere for.
+    #[must_use]
+    pub fn redirected_bytes(&self) -> u64 {
+        match &self.payload {
+            Payload::Redirect(url) => url.size_bytes(),
+            Payload::Config(_)
+            | Payload::Index(_)
+            | Payload::Stored(_)
+            | Payload::Spool(_)
+            | Payload::Json(_)
+            | Payload::Sum(_) => 0,
         }
     }
 }

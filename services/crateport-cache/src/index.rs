@@ -10,14 +10,14 @@ use crateport_coord::{Claim, Lease, Note};
 use crateport_types::{IndexName, Outcome, Reason, ResourceKind, Sha256, StoreKey, Validators};
 use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Instrument as _, debug};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::{NoResult, Seat, Takeoff, Ticket};
 use crate::freshness::{Freshness, Judgement};
 use crate::hot::{self, IndexCopy};
 use crate::metrics::STORED;
-use crate::{Answer, Failure, Payload, ServeError};
+use crate::{Answer, Failure, Payload, ServeError, trace};
 
 /// What a refresh brought.
 #[derive(Clone, Debug)]
@@ -54,7 +54,7 @@ pub(crate) enum Authority {
 }
 
 /// How often a replica waits for another one's lease before it does the work itself.
-const FOLLOWS_MAX: usize = 3;
+pub(crate) const FOLLOWS_MAX: usize = 3;
 /// The longest that the other replicas wait for a new file to be in the store; then each asks upstream for it.
 const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -145,16 +145,18 @@ impl Inner {
             Seat::Leader(takeoff, ticket) => {
                 let (cache, registry, name, key) =
                     (Arc::clone(self), Arc::clone(registry), name.clone(), key.clone());
-                self.tasks.spawn(async move {
+                let span = trace::refresh(&registry.policy.id, &key);
+                let refresh = async move {
                     cache.lead_refresh(&registry, &name, &key, ask, takeoff).await;
-                });
+                };
+                self.tasks.spawn(refresh.instrument(span));
                 (true, ticket)
             }
         }
     }
 
     async fn lead_refresh(
-        &self,
+        self: &Arc<Self>,
         registry: &Arc<Registry>,
         name: &IndexName,
         key: &StoreKey,
@@ -275,8 +277,8 @@ impl Inner {
 
     /// Asks upstream, and reads what it says against the copy that is here.
     async fn ask_index_file(
-        &self,
-        registry: &Registry,
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
         name: &IndexName,
         copy: Option<Arc<IndexCopy>>,
     ) -> Result<Refreshed, Failure> {
@@ -312,6 +314,7 @@ impl Inner {
         let validators = found.validators.clone();
         let bytes = found.collect(self.limits.index_size_bytes_max).await?;
         let (status, checksum) = (Some(200), hot::digest(&bytes).await);
+        let is_new = copy.is_none();
         if let Some(copy) = copy.filter(|copy| copy.checksum() == checksum) {
             let same = *copy.validators() == validators && !copy.is_withdrawn();
             let copy = if same { copy } else { Arc::new(copy.with(validators, false)) };
@@ -322,6 +325,9 @@ impl Inner {
             .await
             .map_err(|error| invalid(error.to_string()))?;
         self.metrics.fill(ResourceKind::Index, STORED);
+        if is_new {
+            self.fetch_ahead(registry, copy.bytes());
+        }
         Ok(Refreshed::Current { copy, reason: Reason::Changed, status })
     }
 
@@ -333,7 +339,7 @@ impl Inner {
         validators: Validators,
     ) -> Result<Arc<IndexCopy>, crateport_types::InvalidIndexFile> {
         let file = hot::parse(name, &bytes).await?;
-        self.metrics.filled_bytes.inc_by(bytes.len() as u64);
+        self.metrics.filled(ResourceKind::Index, bytes.len());
         let copy = IndexCopy::new(bytes, checksum, file, validators, SystemTime::now(), false);
         copy.set_saved(false);
         Ok(Arc::new(copy))
@@ -419,7 +425,7 @@ pub(crate) fn late(no_result: NoResult) -> Failure {
 }
 
 /// Why a client that could be served a known file did not wait for a newer one.
-fn unasked(condition: Condition) -> Failure {
+pub(crate) fn unasked(condition: Condition) -> Failure {
     match condition {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
@@ -437,7 +443,7 @@ pub(crate) async fn give_back(key: &StoreKey, lease: Lease) {
     }
 }
 
-fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
+pub(crate) fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
     let now = Instant::now();
     Some(Freshness { asked: now.checked_sub(asked_ago)?, checked: now.checked_sub(checked_ago)? })
 }

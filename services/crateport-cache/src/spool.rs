@@ -6,12 +6,14 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use crateport_store::{FileReader, ObjectStream, Payload, Scratch, ScratchFile, StoreError};
 use crateport_types::{Reason, Sha256, StoreKey};
 use futures_util::{Stream, stream};
+use prometheus::IntGauge;
 use tokio::sync::watch;
 
 use crate::Failure;
@@ -58,6 +60,8 @@ struct State {
     file: Option<Arc<std::fs::File>>,
     written_bytes: u64,
     end: End,
+    /// Shows what is held here.
+    held_bytes: Option<IntGauge>,
 }
 
 enum End {
@@ -74,7 +78,13 @@ impl Spool {
         scratch: Scratch,
         memory_bytes_max: usize,
     ) -> Self {
-        let state = State { memory: Vec::new(), file: None, written_bytes: 0, end: End::NotYet };
+        let state = State {
+            memory: Vec::new(),
+            file: None,
+            written_bytes: 0,
+            end: End::NotYet,
+            held_bytes: None,
+        };
         let shared = Arc::new(Shared { key, size_bytes, state: Mutex::new(state) });
         Self {
             shared,
@@ -84,6 +94,12 @@ impl Spool {
             file: None,
             ended: false,
         }
+    }
+
+    /// Has `held_bytes` show what this spool holds, until it and its readers are gone.
+    pub(crate) fn metered(self, held_bytes: &IntGauge) -> Self {
+        self.shared.lock().held_bytes = Some(held_bytes.clone());
+        self
     }
 
     pub(crate) fn reader(&self) -> SpoolReader {
@@ -102,7 +118,7 @@ impl Spool {
             None if total_bytes <= self.memory_bytes_max as u64 => {
                 let mut state = self.shared.lock();
                 state.memory.push(chunk);
-                state.written_bytes = total_bytes;
+                state.hold(total_bytes);
                 None
             }
             None => Some(self.spill(chunk).await?),
@@ -115,7 +131,7 @@ impl Spool {
             let mut state = self.shared.lock();
             state.file = file;
             state.memory = Vec::new();
-            state.written_bytes = total_bytes;
+            state.hold(total_bytes);
         }
         self.changed.send_replace(());
         Ok(())
@@ -162,9 +178,8 @@ impl Spool {
         expected: Sha256,
     ) -> Result<Verified, Failure> {
         if computed != expected {
-            let detail = format!(
-                "the checksum of what upstream sent is {computed}, and the index says {expected}"
-            );
+            let detail =
+                format!("the checksum of what upstream sent is {computed}, and must be {expected}");
             let failure = Failure::own(Reason::ChecksumMismatch, &detail);
             self.fail(failure.clone());
             return Err(failure);
@@ -218,6 +233,13 @@ impl Shared {
 }
 
 impl State {
+    fn hold(&mut self, total_bytes: u64) {
+        if let Some(held_bytes) = &self.held_bytes {
+            held_bytes.add(gauge_value(total_bytes - self.written_bytes));
+        }
+        self.written_bytes = total_bytes;
+    }
+
     /// How far readers may go: to the end when all is well, else not to the last byte.
     fn readable_bytes(&self, size_bytes: Option<u64>) -> u64 {
         let held_back = match size_bytes {
@@ -228,10 +250,22 @@ impl State {
     }
 }
 
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(held_bytes) = &self.held_bytes {
+            held_bytes.sub(gauge_value(self.written_bytes));
+        }
+    }
+}
+
+fn gauge_value(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
+}
+
 /// What a reader finds at its position.
 enum Piece {
     Memory(Bytes),
-    File(Arc<std::fs::File>, std::ops::Range<u64>),
+    File(Arc<std::fs::File>, Range<u64>),
     NotYet,
     End,
 }
@@ -288,22 +322,33 @@ impl SpoolReader {
 
     /// All the bytes as they come. Ends when the body is whole and verified, else with an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
+        self.into_part(0..u64::MAX)
+    }
+
+    /// A part of the bytes, as they come. It too ends only when the whole body is verified.
+    pub fn into_part(
+        self,
+        part: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
         stream::try_unfold(
-            (self, 0_u64, None::<ObjectStream>),
-            async |(mut reader, mut position, mut file)| {
+            (self, part, None::<ObjectStream>),
+            async |(mut reader, mut left, mut file)| {
                 loop {
                     if let Some(pieces) = &mut file {
                         if let Some(piece) = futures_util::StreamExt::next(pieces).await {
                             let piece = piece.map_err(|error| SpoolError(error.into()))?;
-                            position += piece.len() as u64;
-                            return Ok(Some((piece, (reader, position, file))));
+                            left.start += piece.len() as u64;
+                            return Ok(Some((piece, (reader, left, file))));
                         }
                         file = None;
                     }
-                    match reader.piece(position)? {
+                    if left.is_empty() {
+                        return Ok(None);
+                    }
+                    match reader.piece(&left)? {
                         Piece::Memory(piece) => {
-                            position += piece.len() as u64;
-                            return Ok(Some((piece, (reader, position, None))));
+                            left.start += piece.len() as u64;
+                            return Ok(Some((piece, (reader, left, None))));
                         }
                         Piece::File(open, range) => {
                             file = Some(
@@ -320,14 +365,17 @@ impl SpoolReader {
         )
     }
 
-    fn piece(&mut self, position: u64) -> Result<Piece, SpoolError> {
+    fn piece(&mut self, left: &Range<u64>) -> Result<Piece, SpoolError> {
         self.changed.borrow_and_update();
         let state = self.shared.lock();
         let readable = state.readable_bytes(self.shared.size_bytes);
-        if position < readable {
+        // Of a part, too, the last byte comes only when all is well.
+        let end = if matches!(state.end, End::Whole) { left.end } else { left.end - 1 };
+        let readable = readable.min(end);
+        if left.start < readable {
             return Ok(match &state.file {
-                Some(file) => Piece::File(Arc::clone(file), position..readable),
-                None => Piece::Memory(from_memory(&state.memory, position, readable)),
+                Some(file) => Piece::File(Arc::clone(file), left.start..readable),
+                None => Piece::Memory(from_memory(&state.memory, left.start, readable)),
             });
         }
         match &state.end {
@@ -428,6 +476,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_part_is_its_bytes_and_its_end_too_waits_for_the_checksum() {
+        for memory_bytes_max in [0, 1 << 20] {
+            let (_directory, mut spool) = spool(Some(100_000), memory_bytes_max);
+            for part in [0..1_usize, 500..1500, 99_000..100_000, 0..100_000] {
+                let whole = body().concat();
+                let late = spool.reader().into_part(part.start as u64..part.end as u64);
+                let expected = &whole[part.clone()];
+                if spool.written_bytes() == 0 {
+                    for chunk in body() {
+                        spool.write(chunk).await.unwrap();
+                    }
+                }
+                let mut late = std::pin::pin!(late);
+                let mut read = Vec::new();
+                while read.len() + 1 < expected.len() {
+                    read.extend_from_slice(&late.next().await.unwrap().unwrap());
+                }
+                assert_eq!(read, expected[..expected.len() - 1], "{part:?}");
+                assert!(futures_util::FutureExt::now_or_never(late.next()).is_none(), "{part:?}");
+            }
+            let reader = spool.reader();
+            let digest = Sha256::of(&body().concat());
+            spool.commit(digest, digest).unwrap();
+            let part = reader.into_part(500..1500).map_ok(|piece| piece.to_vec());
+            assert_eq!(part.try_concat().await.unwrap(), body().concat()[500..1500]);
+        }
+    }
+
+    #[tokio::test]
     async fn a_failed_or_abandoned_fill_is_an_error_for_every_reader() {
         let (_directory, mut failed) = spool(Some(10), 1 << 20);
         let reader = failed.reader();
@@ -439,6 +516,24 @@ mod tests {
         let reader = abandoned.reader();
         drop(abandoned);
         assert!(read(reader).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_shown_until_the_last_reader_is_gone() {
+        for memory_bytes_max in [2500, 1 << 20] {
+            let held_bytes = IntGauge::new("held", "Held.").unwrap();
+            let (_directory, spool) = spool(None, memory_bytes_max);
+            let mut spool = spool.metered(&held_bytes);
+            for chunk in body() {
+                spool.write(chunk).await.unwrap();
+            }
+            assert_eq!(held_bytes.get(), 100_000);
+            let reader = spool.reader();
+            spool.fail(Failure::own(Reason::UpstreamCut, "cut"));
+            assert_eq!(held_bytes.get(), 100_000);
+            drop(reader);
+            assert_eq!(held_bytes.get(), 0);
+        }
     }
 
     #[tokio::test]

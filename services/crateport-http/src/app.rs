@@ -13,7 +13,8 @@ use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{Instrument as _, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::base::BasePolicy;
 use crate::body::Body;
@@ -23,7 +24,7 @@ use crate::metrics::HttpMetrics;
 use crate::record::{End, Record};
 use crate::respond::{Form, without_body};
 use crate::route::Route;
-use crate::{page, status};
+use crate::{installer, page, status};
 
 /// How the main listener answers.
 #[derive(Clone, Debug)]
@@ -53,12 +54,14 @@ pub(crate) struct Shared {
 /// An answer on its way, and what its record must say of it.
 struct Made {
     response: Response<Body>,
-    registry: Option<RegistryId>,
+    /// The id of a configured registry or dist origin.
+    registry: Option<Box<str>>,
     resource: ResourceKind,
     outcome: Outcome,
     reason: Reason,
     delivery: DeliveryKind,
     upstream_status: Option<u16>,
+    redirected_bytes: u64,
     detail: Option<Box<str>>,
 }
 
@@ -84,13 +87,14 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let replica =
             HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
+        let registries = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
             replica,
             requests: Arc::new(Semaphore::new(config.requests_max)),
-            metrics: HttpMetrics::register(metrics)?,
+            metrics: HttpMetrics::register(metrics, registries)?,
         })))
     }
 }
@@ -114,15 +118,17 @@ impl<B> tower::Service<Request<B>> for App {
 impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
-        self.metrics.in_flight.inc();
-        let route = Route::of(head.uri.path(), head.uri.query());
+        self.metrics.in_flight().inc();
+        let is_dist = |id: &str| self.cache.dists().any(|(known, _)| known.as_str() == id);
+        let route = Route::of(head.uri.path(), head.uri.query(), is_dist);
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
         let is_admitted = permit.is_some();
         // From here on the request is recorded, even if its client leaves while the answer is made.
         let mut record = Box::new(self.record(&head, kind, began, permit));
         let mut made = if is_admitted {
-            self.traced(&head, route).await
+            record.span = request_span(&head, kind);
+            self.route(&head, route).instrument(record.span.clone()).await
         } else {
             let response = status::overloaded(kind);
             Made::of(response, kind, Outcome::Unavailable, Reason::Overloaded)
@@ -137,26 +143,6 @@ impl Shared {
         response.map(|body| body.recorded(record))
     }
 
-    /// One span per request, part of the trace that the client began, if it did.
-    async fn traced(&self, head: &Parts, route: Route<'_>) -> Made {
-        let span = info_span!(
-            "request",
-            otel.kind = "server",
-            http.request.method = %head.method,
-            url.path = head.uri.path(),
-            crateport.resource = route.kind().as_str(),
-            crateport.outcome = tracing::field::Empty,
-            crateport.reason = tracing::field::Empty,
-            http.response.status_code = tracing::field::Empty,
-        );
-        accept_context(&head.headers, &span);
-        let made = self.route(head, route).instrument(span.clone()).await;
-        span.record("crateport.outcome", made.outcome.as_str());
-        span.record("crateport.reason", made.reason.as_str());
-        span.record("http.response.status_code", made.response.status().as_u16());
-        made
-    }
-
     async fn route(&self, head: &Parts, route: Route<'_>) -> Made {
         let kind = route.kind();
         let refused = |response| Made::of(response, kind, Outcome::Refused, Reason::BadRequest);
@@ -168,6 +154,13 @@ impl Shared {
             Route::Page => {
                 let base = self.base.base(&head.uri, &head.headers, &connection(head));
                 Made::of(page::response(self, &base), kind, Outcome::Hit, Reason::Own)
+            }
+            Route::Installer => {
+                let base = self.base.base(&head.uri, &head.headers, &connection(head));
+                let registries: Vec<RegistryId> =
+                    self.cache.registries().map(|(id, _)| id.clone()).collect();
+                let response = installer::response(&base, &registries);
+                Made::of(response, kind, Outcome::Hit, Reason::Own)
             }
             Route::Api { registry } => {
                 let sentence = format!(
@@ -181,44 +174,42 @@ impl Shared {
 
     async fn serve(&self, head: &Parts, registry: &str, resource: Resource) -> Made {
         let kind = resource.kind();
-        let known = self
-            .cache
-            .registries()
-            .find(|(id, _)| id.as_str() == registry)
-            .map(|(id, _)| id.clone());
+        let known = self.known(registry);
         let answer = match self.cache.serve(registry, &resource, redirects(head)).await {
             Ok(answer) => answer,
             Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
         };
-        let Some(id) = known else {
-            return Made::of(
-                status::refusal(StatusCode::NOT_FOUND, kind, "no such registry"),
-                kind,
-                Outcome::Refused,
-                Reason::BadRequest,
-            );
-        };
+        // Made for the one resource that tells it.
+        let base = || self.base.base(&head.uri, &head.headers, &connection(head));
         let form = Form {
             method: &head.method,
             version: head.version,
             headers: &head.headers,
-            base: self.base.base(&head.uri, &head.headers, &connection(head)),
-            registry: &id,
-            kind,
+            base: &base,
+            registry,
+            resource: &resource,
         };
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
+        let redirected_bytes = answer.redirected_bytes();
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: Some(id), delivery, upstream_status, ..made }
+                Made { registry: known, delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
-                Made { registry: Some(id), ..Made::failed(&error, kind) }
+                Made { registry: known, ..Made::failed(&error, kind) }
             }
         }
+    }
+
+    /// The id, if it is configured: only then may it be a metric's label.
+    fn known(&self, id: &str) -> Option<Box<str>> {
+        let registries = self.cache.registries().map(|(id, _)| id.as_str());
+        let known = registries.chain(self.cache.dists().map(|(id, _)| id.as_str()));
+        known.into_iter().find(|known| *known == id).map(Into::into)
     }
 
     /// What is known before there is an answer. Should there never be one, the client has left.
@@ -245,9 +236,11 @@ impl Shared {
             delivery: DeliveryKind::Empty,
             upstream_status: None,
             status: StatusCode::from_u16(CLIENT_LEFT).unwrap_or_default(),
+            span: Span::none(),
             answered_after: None,
             detail: None,
             sent_bytes: 0,
+            redirected_bytes: 0,
             end: End::Left,
             _permit: permit,
         }
@@ -261,9 +254,17 @@ impl Made {
         outcome: Outcome,
         reason: Reason,
     ) -> Self {
-        let (registry, upstream_status, detail) = (None, None, None);
-        let delivery = DeliveryKind::Memory;
-        Self { response, registry, resource, outcome, reason, delivery, upstream_status, detail }
+        Self {
+            response,
+            registry: None,
+            resource,
+            outcome,
+            reason,
+            delivery: DeliveryKind::Memory,
+            upstream_status: None,
+            redirected_bytes: 0,
+            detail: None,
+        }
     }
 
     fn failed(error: &ServeError, resource: ResourceKind) -> Self {
@@ -275,14 +276,16 @@ impl Made {
 
     /// Fills the record in, and leaves the response.
     fn describe(self, record: &mut Record) -> Response<Body> {
-        record.registry = self.registry.map_or_else(Box::default, |id| id.as_str().into());
+        record.registry = self.registry.unwrap_or_default();
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
-        record.delivery = match self.response.body().size_bytes() {
-            Some(0) => DeliveryKind::Empty,
-            _ => self.delivery,
+        record.delivery = match (self.delivery, self.response.body().size_bytes()) {
+            (DeliveryKind::Redirect, _) => DeliveryKind::Redirect,
+            (_, Some(0)) => DeliveryKind::Empty,
+            (delivery, _) => delivery,
         };
+        record.redirected_bytes = self.redirected_bytes;
         record.upstream_status = self.upstream_status;
         record.status = self.response.status();
         record.answered_after = Some(record.began.elapsed());
@@ -296,9 +299,32 @@ impl Route<'_> {
         match self {
             Self::Registry { resource, .. } => resource.kind(),
             Self::Api { .. } => ResourceKind::Search,
-            Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
+            Self::Page | Self::Installer | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
+}
+
+/// One span per request, part of the trace that the client began, if it did. It lasts until the body is gone, and is
+/// told then how that went: see [`Record`].
+fn request_span(head: &Parts, resource: ResourceKind) -> Span {
+    let span = info_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = %format_args!("{} {}", head.method, resource.as_str()),
+        otel.status_code = Empty,
+        http.request.method = %head.method,
+        url.path = head.uri.path(),
+        http.response.status_code = Empty,
+        http.response.body.size = Empty,
+        crateport.registry = Empty,
+        crateport.resource = resource.as_str(),
+        crateport.outcome = Empty,
+        crateport.reason = Empty,
+        crateport.delivery = Empty,
+        crateport.end = Empty,
+    );
+    accept_context(&head.headers, &span);
+    span
 }
 
 /// A URL of the store is signed for GET alone, so HEAD is answered here; and whoever cannot follow redirects may say

@@ -27,6 +27,6 @@ pub use port::{
 };
 pub use s3::{
     Finding, InvalidS3Location, S3Capabilities, S3Checksums, S3Config, S3Credentials, S3Encryption,
-    S3Location, S3Store, S3Timeouts, UrlStyle,
+    S3Location, S3Metrics, S3Store, S3Timeouts, UrlStyle,
 };
 pub use scratch::{Scratch, ScratchFile};

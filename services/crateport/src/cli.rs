@@ -3,11 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::settings::{Inputs, Setting, TABLE, usual_files};
+use crate::settings::{Inputs, Setting, TABLE, parse_timeout, usual_files};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -16,6 +17,8 @@ pub(crate) enum Invocation {
     Serve(Inputs),
     /// Find out whether serving would work.
     Check(Inputs),
+    /// Find out whether the one that serves is ready, for at most so long.
+    Healthcheck(Inputs, Duration),
     /// Print the settings, or what clients need.
     Config(Inputs, Lines),
 }
@@ -40,13 +43,17 @@ pub(crate) enum Refusal {
     Usage(String),
 }
 
+/// Longer than `/readyz` may wait for its own answers.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
 const EXAMPLES: &str = "\
 Examples:
   crateport serve                          a cache of crates.io for this machine
   crateport serve --listen 0.0.0.0:8080 --store fs:/var/lib/crateport
   crateport serve --listen 0.0.0.0:8443,cert=/etc/tls/tls.crt,key=/etc/tls/tls.key
   crateport config --cargo                 the lines for cargo's configuration
-  crateport check                          would it work here?";
+  crateport check                          would it work here?
+  crateport healthcheck                    is the one that serves here ready?";
 
 const SETTINGS_HELP: &str = "\
 Every setting is a flag (--index-ttl 60s), an environment variable (CRATEPORT_INDEX_TTL=60s) and a key of the
@@ -55,7 +62,12 @@ part them by commas in the variable, or write a list in the file. Registries sta
 
   [registries.internal]
   index = \"sparse+https://crates.example.com/index/\"
-  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN";
+  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN
+
+and so do the origins of toolchains; [dist.rustup] is there by default, and is Rust's own server:
+
+  [dist.toolchains]
+  url = \"https://toolchains.example.com/\"";
 
 /// Understands the arguments, the program's name first.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Refusal> {
@@ -63,6 +75,10 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
     match matches.remove_subcommand() {
         Some((name, matches)) if name == "serve" => Ok(Invocation::Serve(inputs(matches))),
         Some((name, matches)) if name == "check" => Ok(Invocation::Check(inputs(matches))),
+        Some((name, mut matches)) if name == "healthcheck" => {
+            let timeout = matches.remove_one("timeout").unwrap_or(HEALTHCHECK_TIMEOUT);
+            Ok(Invocation::Healthcheck(inputs(matches), timeout))
+        }
         Some((_, matches)) => {
             let lines = match (matches.get_flag("cargo"), matches.get_flag("rustup")) {
                 (true, _) => Lines::Cargo,
@@ -81,12 +97,21 @@ fn command() -> Command {
     };
     Command::new("crateport")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A cache for Rust dependencies: one address for cargo")
+        .about("A cache for Rust dependencies and toolchains: one address for cargo and rustup")
         .after_help(EXAMPLES)
         .subcommand_required(true)
         .disable_help_subcommand(true)
         .subcommand(with_settings("serve", "Serve clients until told to stop"))
         .subcommand(with_settings("check", "Find out whether serving would work here"))
+        .subcommand(
+            with_settings("healthcheck", "Ask the one that serves here whether it is ready").arg(
+                Arg::new("timeout")
+                    .long("timeout")
+                    .value_name("DURATION")
+                    .value_parser(parse_timeout)
+                    .help("Longest that the answer may take [default: 5s]"),
+            ),
+        )
         .subcommand(
             with_settings("config", "Print the effective settings and where each comes from")
                 .arg(lines("cargo", "Print the lines for cargo's configuration instead"))

@@ -2,6 +2,7 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod healthcheck;
 pub(crate) mod serve;
 
 use std::io::{ErrorKind, Write};

@@ -1,14 +1,17 @@
 //! Puts the house together from its settings: the only place that names backends.
 
 mod coord;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use crateport_cache::{
-    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
+    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, DistPolicy, DistSetup, Ports, RegistryPolicy,
+    RegistrySetup,
 };
 use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
@@ -17,12 +20,15 @@ use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
-    AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, SparseConfig, SparseUpstream, UpstreamLimits,
+    UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
+pub(crate) use self::metrics::metrics;
+use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
-use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
+use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
@@ -40,10 +46,31 @@ pub(crate) fn upstream(
         allow: AllowList::new(allow.collect()),
         ca_files: settings.upstream_ca_files.clone(),
         limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
         ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
     };
     SparseUpstream::new(config, metrics)
         .with_context(|| format!("the registry {} cannot be used", registry.id))
+}
+
+/// A dist origin's upstream.
+pub(crate) fn dist_upstream(
+    settings: &Settings,
+    dist: &DistSettings,
+    metrics: UpstreamMetrics,
+) -> anyhow::Result<DistUpstream> {
+    let allow = dist.allow.iter().chain(&settings.upstream_allow).cloned();
+    let config = DistConfig {
+        token: dist.token.clone(),
+        token_hosts: dist.hosts.clone(),
+        allow: AllowList::new(allow.collect()),
+        ca_files: settings.upstream_ca_files.clone(),
+        limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
+        ..DistConfig::new(dist.id.clone(), dist.url.clone(), user_agent(settings))
+    };
+    DistUpstream::new(config, metrics)
+        .with_context(|| format!("the dist origin {} cannot be used", dist.id))
 }
 
 /// The cache and everything below it.
@@ -51,11 +78,11 @@ pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
-    let Kept { store, scratch, .. } = store(settings).await?;
+    let Kept { store, scratch, .. } = metered_store(settings, metrics).await?;
     let scratch = match (&settings.spool_dir, scratch) {
         (None, Some(scratch)) => scratch,
-        (directory, _) => {
-            let directory = directory.clone().unwrap_or_else(|| std::env::temp_dir().join(SPOOL));
+        (_, _) => {
+            let directory = spool_directory(settings);
             Scratch::open(&directory).with_context(|| {
                 format!("the spool directory {} cannot be used", directory.display())
             })?
@@ -71,7 +98,20 @@ pub(crate) async fn cache(
         Ok(RegistrySetup { policy: policy(settings, registry), upstream })
     });
     let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+    let dists = settings.dists.iter().filter(|dist| dist.is_enabled).map(|dist| {
+        let upstream = Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?);
+        Ok(DistSetup { policy: dist_policy(settings, dist), upstream })
+    });
+    let dists = dists.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Cache::with_dists(cache_limits(settings)?, ports, registries, dists, metrics)?)
+}
+
+/// Where fills wait until they are verified, or the directory above.
+fn spool_directory(settings: &Settings) -> PathBuf {
+    match (&settings.spool_dir, &settings.store) {
+        (Some(directory), _) | (None, StoreLocation::Fs(directory)) => directory.clone(),
+        (None, StoreLocation::S3(_)) => std::env::temp_dir().join(SPOOL),
+    }
 }
 
 /// The service of the main listeners.
@@ -127,17 +167,28 @@ fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
     }
 }
 
+fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolicy {
+    DistPolicy {
+        id: dist.id.clone(),
+        ttl: dist.ttl.unwrap_or(settings.dist_ttl),
+        absent_ttl: dist.absent_ttl.unwrap_or(settings.dist_absent_ttl),
+        grace: settings.dist_grace,
+    }
+}
+
 fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
     Ok(CacheLimits {
         index_memory_bytes_max: settings.index_memory,
         index_size_bytes_max: settings.index_size_max.try_into()?,
         krate_size_bytes_max: settings.crate_size_max,
+        dist_size_bytes_max: settings.dist_size_max,
         fills_max: settings.fills_max.try_into()?,
         spool_memory_bytes_max: settings.spool_memory.try_into()?,
         refresh_patience: settings.refresh_patience,
         wait_max: settings.wait_max,
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
+        fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         ..CacheLimits::default()
     })

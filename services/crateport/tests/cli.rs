@@ -54,7 +54,7 @@ fn the_version_is_the_programs_name_and_number() {
 fn help_has_examples_and_the_help_of_serve_has_every_setting_under_a_heading() {
     let (code, help, _) = crateport(&["--help"]).end();
     assert!(code == 0 && help.contains("Examples:\n  crateport serve"), "{help}");
-    for command in ["serve", "check", "config"] {
+    for command in ["serve", "check", "healthcheck", "config"] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
     }
     let (code, help, _) = crateport(&["serve", "--help"]).end();
@@ -163,12 +163,23 @@ fn config_prints_the_lines_for_cargo() {
 }
 
 #[test]
-fn config_says_that_this_build_has_no_toolchains() {
+fn config_prints_what_rustup_needs_and_nothing_where_it_is_not_served() {
     let (code, stdout, stderr) = crateport(&["config", "--rustup"]).end();
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    for line in [
+        "export RUSTUP_DIST_SERVER=http://127.0.0.1:8080/rustup\n",
+        "export RUSTUP_UPDATE_ROOT=http://127.0.0.1:8080/rustup/rustup\n",
+        "curl -fsSL http://127.0.0.1:8080/rustup/rustup-init.sh | sh\n",
+    ] {
+        assert!(stdout.contains(line), "{stdout}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.toml");
+    std::fs::write(&file, "[dist.rustup]\nenabled = false\n").unwrap();
+    let file = file.to_str().unwrap();
+    let (code, stdout, stderr) = crateport(&["config", "--rustup", "--config", file]).end();
     assert_eq!((code, stdout.as_str()), (1, ""));
-    let expected = "crateport: rustup will come through http://127.0.0.1:8080/rustup, \
-                    but this build does not serve toolchains yet\n";
-    assert_eq!(stderr, expected);
+    assert!(stderr.contains("dist.rustup is not enabled"), "{stderr}");
 }
 
 #[test]
@@ -208,4 +219,22 @@ fn check_tells_what_is_in_order_and_what_to_do() {
     for start in [taken, unreadable] {
         assert!(stdout.lines().any(|line| line.starts_with(&start)), "{start}\n{stdout}");
     }
+}
+
+#[test]
+fn a_health_check_of_nobody_is_one_line_and_exit_code_1() {
+    let address = free_address();
+    let (code, out, error) = crateport(&["healthcheck", "--ops-listen", &address]).end();
+    assert!(code == 1 && out.is_empty() && error.lines().count() == 1, "{error}");
+    assert!(error.contains(&address) && error.contains("not ready"), "{error}");
+    for (arguments, expected) in [
+        (&["healthcheck", "--ops-listen", "127.0.0.1:0"][..], "port 0"),
+        // Docker keeps exit code 2 for itself.
+        (&["healthcheck", "--index-ttl", "soon"], "index-ttl"),
+    ] {
+        let (code, out, error) = crateport(arguments).end();
+        assert!(code == 1 && out.is_empty() && error.contains(expected), "{error}");
+    }
+    let (code, _, error) = crateport(&["healthcheck", "--timeout", "soon"]).end();
+    assert!(code == 2 && error.contains("timeout"), "{error}");
 }

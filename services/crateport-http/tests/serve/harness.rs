@@ -139,6 +139,7 @@ impl Setup<'_> {
         };
         let app = App::new(cache.clone(), config, metrics.as_ref()).unwrap();
         let readiness = Readiness::default();
+        readiness.register(metrics.as_ref()).unwrap();
         let ops = ops_router(OpsConfig {
             cache: cache.clone(),
             metrics,

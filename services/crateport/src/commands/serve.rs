@@ -1,26 +1,27 @@
 //! `serve`: the cache itself, until it is told to stop.
 //!
-//! There is one way down: unready, no new connections, requests in flight to their end, fills to theirs, the last
-//! spans out. A second signal cuts it short.
+//! There is one way down: unready, some time for load balancers to notice, no new connections, requests in flight to
+//! their end, fills to theirs, the last spans out. A second signal cuts it short.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crateport_http::listen::{Listener, Server};
-use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
-use crateport_telemetry::metrics::Registry;
-use crateport_types::RegistryId;
+use crateport_http::{
+    OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
+};
+use crateport_types::{RUSTUP, RegistryId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::print;
 use crate::settings::{Loaded, Settings};
-use crate::{compose, file_limit};
+use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The ops listener goes last and has nothing that is worth waiting for.
-const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
+const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Spans that a collector does not take in this time are lost.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -35,15 +36,22 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         listeners.push(Listener::bind(compose::listener(listen)).await?);
     }
     let ops_listener = Listener::bind(compose::ops_listener(settings.ops_listen)).await?;
+    let ops_address = ops_listener.local_addr();
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
-    let metrics = Registry::new(VERSION)?;
+    let metrics = compose::metrics(&settings)?;
     let cache = compose::cache(&settings, metrics.as_ref()).await?;
     let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
     let limits = compose::listen_limits(&settings)?;
     let server = Server::new(limits.clone());
     crateport_http::register_listeners(&server.stats(), metrics.as_ref())?;
+    let certificates = settings.listen.iter().zip(&listeners);
+    let certificates = certificates
+        .filter_map(|(configured, listener)| Some((configured.address, listener.certificate()?)));
+    crateport_http::register_certificates(certificates.collect(), metrics.as_ref())?;
+    let farewell = server.farewell();
     let readiness = Readiness::default();
+    readiness.register(metrics.as_ref())?;
     let ops = ops_router(OpsConfig {
         cache: cache.clone(),
         metrics,
@@ -53,7 +61,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
-    let drain_timeout = settings.drain_timeout;
+    let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
     let main =
         tokio::spawn(server.serve(listeners, app, stop.clone().cancelled_owned(), drain_timeout));
     let ops_stopped = stop_ops.clone().cancelled_owned();
@@ -65,17 +73,24 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     ));
     print(&banner);
     info!(version = VERSION, replica = settings.replica, "serving");
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_alive(ops_address));
 
     stopped().await?;
-    info!("stopping: requests in flight are brought to their end");
+    info!(?drain_delay, "stopping: requests in flight are brought to their end");
+    // Requests first, then fills, then spans: each has its own limit.
+    supervisor::stopping(drain_delay + drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
     readiness.end();
-    stop.cancel();
+    farewell.begin();
     tokio::spawn(async {
         if stopped().await.is_ok() {
             warn!("stopped at once by a second signal");
+            crateport_telemetry::logging::flush();
             std::process::exit(1);
         }
     });
+    tokio::time::sleep(drain_delay).await;
+    stop.cancel();
     let drained = main.await?;
     if drained.cut > 0 {
         warn!(connections = drained.cut, "connections were cut at the end of the drain timeout");
@@ -119,6 +134,9 @@ fn banner(settings: &Settings, listeners: &[Listener], ops: &Listener) -> anyhow
         let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
         let ids = enabled.map(|registry| registry.id.clone()).collect::<Vec<RegistryId>>();
         write!(text, "\nPut this into $CARGO_HOME/config.toml:\n\n{}\n", cargo_lines(base, &ids))?;
+        if settings.dists.iter().any(|dist| dist.is_enabled && dist.id.as_str() == RUSTUP) {
+            write!(text, "\nAnd this into the environment of rustup:\n\n{}\n", rustup_lines(base))?;
+        }
     }
     Ok(text)
 }
