@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crateport_types::RegistryId;
+use crateport_types::{DistId, RegistryId};
 
 use crate::DeliveryPolicy;
 
@@ -15,6 +15,8 @@ pub struct CacheLimits {
     pub index_size_bytes_max: usize,
     /// The largest crate that is kept.
     pub krate_size_bytes_max: u64,
+    /// The largest dist file that is kept.
+    pub dist_size_bytes_max: u64,
     /// Fills at once; more wait for their turn.
     pub fills_max: usize,
     /// How much of a fill stays in memory; what is larger goes to scratch space.
@@ -30,6 +32,8 @@ pub struct CacheLimits {
     pub failed_ttl: Duration,
     /// Refreshes ahead of need at once; 0 turns them off.
     pub refresh_ahead_max: usize,
+    /// Fetches at once of index files that a resolver will probably ask for next; 0 turns them off.
+    pub fetch_ahead_max: usize,
     /// How objects in the store leave.
     pub delivery: DeliveryPolicy,
     /// How long an object that was seen in the store is taken to be there, before a client is sent to it. Shorter than
@@ -52,12 +56,27 @@ pub struct RegistryPolicy {
     pub config_ttl: Duration,
 }
 
+/// How one dist origin is treated.
+#[derive(Clone, Debug)]
+pub struct DistPolicy {
+    /// Its id.
+    pub id: DistId,
+    /// How old a file that changes may be while upstream is healthy.
+    pub ttl: Duration,
+    /// How long upstream's word that something does not exist is believed.
+    pub absent_ttl: Duration,
+    /// How long a client that was told a file's checksum has until it must have asked for the file. For so long the
+    /// older content is still given when there is a newer one.
+    pub grace: Duration,
+}
+
 impl Default for CacheLimits {
     fn default() -> Self {
         Self {
             index_memory_bytes_max: 128 << 20,
             index_size_bytes_max: 16 << 20,
             krate_size_bytes_max: 512 << 20,
+            dist_size_bytes_max: 4 << 30,
             fills_max: 256,
             spool_memory_bytes_max: 256 << 10,
             refresh_patience: Duration::from_secs(1),
@@ -66,6 +85,7 @@ impl Default for CacheLimits {
             follow_max: Duration::from_secs(120),
             failed_ttl: Duration::from_secs(1),
             refresh_ahead_max: 16,
+            fetch_ahead_max: 64,
             delivery: DeliveryPolicy::default(),
             presence_ttl: Duration::from_secs(300),
             trusted_max: 100_000,
@@ -82,6 +102,19 @@ impl RegistryPolicy {
             index_ttl: Duration::from_secs(60),
             absent_ttl: Duration::from_secs(10),
             config_ttl: Duration::from_secs(600),
+        }
+    }
+}
+
+impl DistPolicy {
+    /// The defaults for a dist origin.
+    #[must_use]
+    pub fn new(id: DistId) -> Self {
+        Self {
+            id,
+            ttl: Duration::from_secs(300),
+            absent_ttl: Duration::from_secs(60),
+            grace: Duration::from_secs(5),
         }
     }
 }

@@ -44,12 +44,19 @@ pub(crate) type RefreshTicket = Ticket<Result<Refreshed, Failure>>;
 pub(crate) enum Authority {
     /// Their knowledge is enough.
     Fleet,
-    /// Only upstream's own word will do, given since this moment.
-    Upstream(Instant),
+    /// Only upstream's own word will do, or bytes that have not been looked at.
+    Upstream {
+        /// Since when the word counts.
+        since: Instant,
+        /// The bytes that have been looked at, and are not enough.
+        seen: Option<Sha256>,
+    },
 }
 
 /// How often a replica waits for another one's lease before it does the work itself.
-const FOLLOWS_MAX: usize = 3;
+pub(crate) const FOLLOWS_MAX: usize = 3;
+/// The longest that the other replicas wait for a new file to be in the store; then each asks upstream for it.
+const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Inner {
     pub(crate) async fn serve_index_file(
@@ -149,13 +156,16 @@ impl Inner {
     }
 
     async fn lead_refresh(
-        &self,
+        self: &Arc<Self>,
         registry: &Arc<Registry>,
         name: &IndexName,
         key: &StoreKey,
         ask: Authority,
         takeoff: Takeoff<Result<Refreshed, Failure>>,
     ) {
+        if let Some(unseen) = self.unseen(key, ask).await {
+            return takeoff.publish(Ok(unseen));
+        }
         let mut lease = None;
         for _ in 0..FOLLOWS_MAX {
             if let Some(told) = self.told(registry, name, key, ask).await {
@@ -181,14 +191,31 @@ impl Inner {
         let copy = self.copy(registry, name, key).await;
         let asked = Instant::now();
         let result = self.ask_index_file(registry, name, copy).await;
+        let concluded = Instant::now();
         let (note, keep, unsaved) = self.conclude(registry, name, key, &result, asked).await;
         takeoff.publish(result);
-        self.tell(key, lease, note, keep).await;
-        // The store may take its time. Who asks from here on has not asked for this refresh.
+        // Who asks from here on has not asked for this refresh.
         drop(takeoff);
-        if let Some(copy) = unsaved {
-            self.save_in_turn(key, &copy).await;
+        // The fleet is told of bytes that it can have. A store that takes its time is not waited for.
+        let saved = async {
+            if let Some(copy) = unsaved {
+                self.save_in_turn(key, &copy).await;
+            }
+        };
+        tokio::pin!(saved);
+        let is_saved = tokio::time::timeout(SAVE_PATIENCE, &mut saved).await.is_ok();
+        self.tell(key, lease, note.aged(concluded.elapsed()), keep).await;
+        if !is_saved {
+            saved.await;
         }
+    }
+
+    /// The copy that came here while the one who asks was looking elsewhere.
+    async fn unseen(&self, key: &StoreKey, ask: Authority) -> Option<Refreshed> {
+        let Authority::Upstream { seen, .. } = ask else { return None };
+        let copy = self.hot.get(key).await?;
+        let is_news = Some(copy.checksum()) != seen && !copy.is_withdrawn();
+        is_news.then_some(Refreshed::Current { copy, reason: Reason::Fresh, status: None })
     }
 
     /// What the fleet knows, where that answers the question.
@@ -211,11 +238,7 @@ impl Inner {
                 status: None,
             })),
             Note::Fresh { checksum, asked_ago, checked_ago } => {
-                let copy = self.copy(registry, name, key).await?;
-                // The note is on the file as upstream has it, and so on no copy that was withdrawn before.
-                if copy.checksum() != checksum || copy.is_withdrawn() {
-                    return None;
-                }
+                let copy = self.copy_with(registry, name, key, checksum).await?;
                 let freshness = since(asked_ago, checked_ago)?;
                 copy.confirm(freshness);
                 let enough = match ask {
@@ -223,7 +246,7 @@ impl Inner {
                     Authority::Fleet => {
                         copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh
                     }
-                    Authority::Upstream(moment) => freshness.checked >= moment,
+                    Authority::Upstream { since, .. } => freshness.checked >= since,
                 };
                 enough.then_some(Ok(Refreshed::Current {
                     copy,
@@ -234,10 +257,28 @@ impl Inner {
         }
     }
 
-    /// Asks upstream, and reads what it says against the copy that is here.
-    async fn ask_index_file(
+    /// The copy that a note is on: the one that is here, or the one that another replica has saved since. A note is on
+    /// the file as upstream has it, and so on no copy that was withdrawn before.
+    async fn copy_with(
         &self,
         registry: &Registry,
+        name: &IndexName,
+        key: &StoreKey,
+        checksum: Sha256,
+    ) -> Option<Arc<IndexCopy>> {
+        let fits = |copy: &Arc<IndexCopy>| copy.checksum() == checksum && !copy.is_withdrawn();
+        if let Some(copy) = self.copy(registry, name, key).await.filter(fits) {
+            return Some(copy);
+        }
+        let saved = self.load(registry, name, key).await.ok().filter(fits)?;
+        self.hot.insert(key.clone(), Arc::clone(&saved)).await;
+        Some(saved)
+    }
+
+    /// Asks upstream, and reads what it says against the copy that is here.
+    async fn ask_index_file(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
         name: &IndexName,
         copy: Option<Arc<IndexCopy>>,
     ) -> Result<Refreshed, Failure> {
@@ -273,6 +314,7 @@ impl Inner {
         let validators = found.validators.clone();
         let bytes = found.collect(self.limits.index_size_bytes_max).await?;
         let (status, checksum) = (Some(200), hot::digest(&bytes).await);
+        let is_new = copy.is_none();
         if let Some(copy) = copy.filter(|copy| copy.checksum() == checksum) {
             let same = *copy.validators() == validators && !copy.is_withdrawn();
             let copy = if same { copy } else { Arc::new(copy.with(validators, false)) };
@@ -283,6 +325,9 @@ impl Inner {
             .await
             .map_err(|error| invalid(error.to_string()))?;
         self.metrics.fill(ResourceKind::Index, STORED);
+        if is_new {
+            self.fetch_ahead(registry, copy.bytes());
+        }
         Ok(Refreshed::Current { copy, reason: Reason::Changed, status })
     }
 
@@ -380,7 +425,7 @@ pub(crate) fn late(no_result: NoResult) -> Failure {
 }
 
 /// Why a client that could be served a known file did not wait for a newer one.
-fn unasked(condition: Condition) -> Failure {
+pub(crate) fn unasked(condition: Condition) -> Failure {
     match condition {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
@@ -398,7 +443,7 @@ pub(crate) async fn give_back(key: &StoreKey, lease: Lease) {
     }
 }
 
-fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
+pub(crate) fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
     let now = Instant::now();
     Some(Freshness { asked: now.checked_sub(asked_ago)?, checked: now.checked_sub(checked_ago)? })
 }

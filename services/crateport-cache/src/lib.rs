@@ -6,10 +6,13 @@
 mod ahead;
 mod answer;
 mod cache;
+mod checked;
 mod config;
 mod delivery;
+mod dist;
 mod fill;
 mod flight;
+mod foresight;
 mod freshness;
 mod hot;
 mod index;
@@ -23,8 +26,8 @@ mod stored;
 mod trace;
 
 pub use answer::{Answer, Failure, Payload, PresignedUrl, ServeError};
-pub use cache::{Cache, Ports, RegistrySetup};
-pub use config::{CacheLimits, RegistryPolicy};
+pub use cache::{Cache, DistSetup, Ports, RegistrySetup};
+pub use config::{CacheLimits, DistPolicy, RegistryPolicy};
 pub use delivery::{DeliveryMode, DeliveryPolicy, Redirects};
 pub use hot::IndexCopy;
 pub use spool::{SpoolError, SpoolReader};

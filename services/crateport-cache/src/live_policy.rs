@@ -1,11 +1,11 @@
-//! How one registry is treated, as it is now: its times to live can be changed while they are used.
+//! How one registry or dist origin is treated, as it is now: its times to live can be changed while they are used.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use crateport_types::RegistryId;
+use crateport_types::{DistId, RegistryId};
 
-use crate::RegistryPolicy;
+use crate::{DistPolicy, RegistryPolicy};
 
 /// A [`RegistryPolicy`] that can be changed. A request sees the old or the new value of each time to live.
 #[derive(Debug)]
@@ -14,6 +14,15 @@ pub(crate) struct LivePolicy {
     index_ttl: Millis,
     absent_ttl: Millis,
     config_ttl: Millis,
+}
+
+/// A [`DistPolicy`] that can be changed in the same way, but for the grace time: replicas have to agree on it.
+#[derive(Debug)]
+pub(crate) struct LiveDistPolicy {
+    pub(crate) id: DistId,
+    pub(crate) grace: Duration,
+    ttl: Millis,
+    absent_ttl: Millis,
 }
 
 #[derive(Debug)]
@@ -46,6 +55,31 @@ impl LivePolicy {
 
     pub(crate) fn config_ttl(&self) -> Duration {
         self.config_ttl.get()
+    }
+}
+
+impl LiveDistPolicy {
+    pub(crate) fn new(policy: DistPolicy) -> Self {
+        Self {
+            grace: policy.grace,
+            ttl: Millis::new(policy.ttl),
+            absent_ttl: Millis::new(policy.absent_ttl),
+            id: policy.id,
+        }
+    }
+
+    /// Takes the times to live of `policy`.
+    pub(crate) fn set(&self, policy: &DistPolicy) {
+        self.ttl.set(policy.ttl);
+        self.absent_ttl.set(policy.absent_ttl);
+    }
+
+    pub(crate) fn ttl(&self) -> Duration {
+        self.ttl.get()
+    }
+
+    pub(crate) fn absent_ttl(&self) -> Duration {
+        self.absent_ttl.get()
     }
 }
 

@@ -16,6 +16,7 @@ pub(crate) struct CacheMetrics {
     pub(crate) damaged: IntCounter,
     pub(crate) store_failures: IntCounter,
     pub(crate) refreshes_ahead: IntCounter,
+    pub(crate) fetches_ahead: IntCounter,
     pub(crate) index_memory_bytes: IntGauge,
     pub(crate) index_memory_files: IntGauge,
 }
@@ -90,6 +91,10 @@ impl CacheMetrics {
                 "crateport_refreshes_ahead_total",
                 "Index files refreshed before a client asked.",
             )?,
+            fetches_ahead: counter(
+                "crateport_fetches_ahead_total",
+                "Index files fetched because a file just fetched depends on them.",
+            )?,
             index_memory_bytes: gauge(
                 "crateport_index_memory_bytes",
                 "Memory taken by index files in use.",
@@ -120,7 +125,7 @@ impl CacheMetrics {
 const fn results_from_the_start(resource: ResourceKind) -> &'static [&'static str] {
     match resource {
         ResourceKind::Index => &[STORED],
-        ResourceKind::Krate => &[STORED, UNSTORED, WRONG],
+        ResourceKind::Krate | ResourceKind::Dist => &[STORED, UNSTORED, WRONG],
         ResourceKind::Config | ResourceKind::Search | ResourceKind::Page => &[],
     }
 }

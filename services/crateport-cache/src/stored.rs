@@ -84,6 +84,11 @@ impl Present {
         Self(objects.build())
     }
 
+    /// The digest of an object that was seen a short while ago.
+    pub(crate) async fn digest(&self, key: &StoreKey) -> Option<Sha256> {
+        self.0.get(key).await.map(|(digest, _)| digest)
+    }
+
     /// Remembers an object that was seen or written.
     pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, size_bytes: u64) {
         self.0.insert(key, (checksum, size_bytes)).await;

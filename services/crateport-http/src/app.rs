@@ -24,7 +24,7 @@ use crate::metrics::HttpMetrics;
 use crate::record::{End, Record};
 use crate::respond::{Form, without_body};
 use crate::route::Route;
-use crate::{page, status};
+use crate::{installer, page, status};
 
 /// How the main listener answers.
 #[derive(Clone, Debug)]
@@ -54,7 +54,8 @@ pub(crate) struct Shared {
 /// An answer on its way, and what its record must say of it.
 struct Made {
     response: Response<Body>,
-    registry: Option<RegistryId>,
+    /// The id of a configured registry or dist origin.
+    registry: Option<Box<str>>,
     resource: ResourceKind,
     outcome: Outcome,
     reason: Reason,
@@ -118,7 +119,8 @@ impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
         self.metrics.in_flight().inc();
-        let route = Route::of(head.uri.path(), head.uri.query());
+        let is_dist = |id: &str| self.cache.dists().any(|(known, _)| known.as_str() == id);
+        let route = Route::of(head.uri.path(), head.uri.query(), is_dist);
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
         let is_admitted = permit.is_some();
@@ -153,6 +155,13 @@ impl Shared {
                 let base = self.base.base(&head.uri, &head.headers, &connection(head));
                 Made::of(page::response(self, &base), kind, Outcome::Hit, Reason::Own)
             }
+            Route::Installer => {
+                let base = self.base.base(&head.uri, &head.headers, &connection(head));
+                let registries: Vec<RegistryId> =
+                    self.cache.registries().map(|(id, _)| id.clone()).collect();
+                let response = installer::response(&base, &registries);
+                Made::of(response, kind, Outcome::Hit, Reason::Own)
+            }
             Route::Api { registry } => {
                 let sentence = format!(
                     "this is a cache of `{registry}`: it passes on searches and no other call"
@@ -165,30 +174,20 @@ impl Shared {
 
     async fn serve(&self, head: &Parts, registry: &str, resource: Resource) -> Made {
         let kind = resource.kind();
-        let known = self
-            .cache
-            .registries()
-            .find(|(id, _)| id.as_str() == registry)
-            .map(|(id, _)| id.clone());
+        let known = self.known(registry);
         let answer = match self.cache.serve(registry, &resource, redirects(head)).await {
             Ok(answer) => answer,
             Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
         };
-        let Some(id) = known else {
-            return Made::of(
-                status::refusal(StatusCode::NOT_FOUND, kind, "no such registry"),
-                kind,
-                Outcome::Refused,
-                Reason::BadRequest,
-            );
-        };
+        // Made for the one resource that tells it.
+        let base = || self.base.base(&head.uri, &head.headers, &connection(head));
         let form = Form {
             method: &head.method,
             version: head.version,
             headers: &head.headers,
-            base: self.base.base(&head.uri, &head.headers, &connection(head)),
-            registry: &id,
-            kind,
+            base: &base,
+            registry,
+            resource: &resource,
         };
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
@@ -196,14 +195,21 @@ impl Shared {
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: Some(id), delivery, upstream_status, redirected_bytes, ..made }
+                Made { registry: known, delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
-                Made { registry: Some(id), ..Made::failed(&error, kind) }
+                Made { registry: known, ..Made::failed(&error, kind) }
             }
         }
+    }
+
+    /// The id, if it is configured: only then may it be a metric's label.
+    fn known(&self, id: &str) -> Option<Box<str>> {
+        let registries = self.cache.registries().map(|(id, _)| id.as_str());
+        let known = registries.chain(self.cache.dists().map(|(id, _)| id.as_str()));
+        known.into_iter().find(|known| *known == id).map(Into::into)
     }
 
     /// What is known before there is an answer. Should there never be one, the client has left.
@@ -270,7 +276,7 @@ impl Made {
 
     /// Fills the record in, and leaves the response.
     fn describe(self, record: &mut Record) -> Response<Body> {
-        record.registry = self.registry.map_or_else(Box::default, |id| id.as_str().into());
+        record.registry = self.registry.unwrap_or_default();
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
@@ -293,7 +299,7 @@ impl Route<'_> {
         match self {
             Self::Registry { resource, .. } => resource.kind(),
             Self::Api { .. } => ResourceKind::Search,
-            Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
+            Self::Page | Self::Installer | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
 }

@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crateport_telemetry::TraceIds;
+use crateport_telemetry::logging::{Field, log_request};
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::{Span, info};
+use tracing::Span;
 
 use crate::body::BodyError;
 use crate::metrics::{Ended, HttpMetrics};
@@ -114,28 +115,41 @@ impl Drop for Record {
             answered_after: self.answered_after,
         });
         let ids = self.tell_span();
-        info!(
-            trace_id = ids.map(|ids| display(ids.trace_id())),
-            span_id = ids.map(|ids| display(ids.span_id())),
-            client = %self.client,
-            protocol = self.protocol,
-            method = %self.method,
-            path = %self.path,
-            status = self.status.as_u16(),
-            registry = %self.registry,
-            resource = self.resource.as_str(),
-            outcome = self.outcome.as_str(),
-            reason = self.reason.as_str(),
-            delivery = self.delivery.as_str(),
-            upstream_status = self.upstream_status,
-            bytes = self.sent_bytes,
-            end = self.end.as_str(),
-            answered_ms = self.answered_after.map(milliseconds),
-            duration_ms = milliseconds(duration),
-            user_agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
-            detail = self.detail.as_deref(),
-            "request"
-        );
+        self.log(ids, duration);
+    }
+}
+
+impl Record {
+    fn log(&self, ids: Option<TraceIds>, duration: Duration) {
+        let client = self.client.to_string();
+        let trace_id = ids.map(|ids| ids.trace_id().to_string());
+        let span_id = ids.map(|ids| ids.span_id().to_string());
+        let always = [
+            ("client", Field::Word(&client)),
+            ("protocol", Field::Word(self.protocol)),
+            ("method", Field::Word(self.method.as_str())),
+            ("path", Field::Text(&self.path)),
+            ("status", Field::Number(self.status.as_u16().into())),
+            ("registry", Field::Word(&self.registry)),
+            ("resource", Field::Word(self.resource.as_str())),
+            ("outcome", Field::Word(self.outcome.as_str())),
+            ("reason", Field::Word(self.reason.as_str())),
+            ("delivery", Field::Word(self.delivery.as_str())),
+            ("bytes", Field::Number(self.sent_bytes)),
+            ("end", Field::Word(self.end.as_str())),
+            ("duration_ms", Field::Milliseconds(duration)),
+        ];
+        let agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok());
+        let sometimes = [
+            trace_id.as_deref().map(|id| ("trace_id", Field::Word(id))),
+            span_id.as_deref().map(|id| ("span_id", Field::Word(id))),
+            self.upstream_status.map(|status| ("upstream_status", Field::Number(status.into()))),
+            self.answered_after.map(|after| ("answered_ms", Field::Milliseconds(after))),
+            agent.map(|agent| ("user_agent", Field::Text(agent))),
+            self.detail.as_deref().map(|detail| ("detail", Field::Text(detail))),
+        ];
+        let fields = always.into_iter().chain(sometimes.into_iter().flatten());
+        log_request(fields);
     }
 }
 
@@ -147,9 +161,4 @@ impl End {
             Self::Broken => "broken",
         }
     }
-}
-
-/// To the microsecond: more would be noise.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

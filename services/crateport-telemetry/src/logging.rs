@@ -4,11 +4,14 @@
 //! `info`, whatever the filter says, so that no token reaches a log; the end of the process waits for the last spans
 //! no longer than it is told to.
 
+mod batch;
 mod filter;
 mod format;
+mod line;
 mod trace_ids;
 
-use std::io::IsTerminal;
+use std::fmt;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -21,8 +24,10 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
+use self::batch::Batches;
 pub use self::filter::{InvalidLogFilter, LogFilter, LogSwitch};
 pub use self::format::{InvalidLogFormat, LogFormat};
+pub use self::line::{Field, TARGET as REQUEST_TARGET, flush, log_request};
 use self::trace_ids::WithTraceIds;
 use crate::otlp::{self, OtlpConfig};
 
@@ -38,11 +43,11 @@ pub struct LogConfig {
 }
 
 /// Holds what must be flushed before the process ends.
-#[derive(Debug)]
 #[must_use = "the last spans are lost unless the guard is shut down"]
 pub struct Guard {
     spans: Option<SdkTracerProvider>,
     switch: LogSwitch,
+    lines: Option<Batches>,
 }
 
 /// Telemetry could not be set up.
@@ -51,6 +56,9 @@ pub enum InitError {
     /// The collector's address, or another `OTEL_*` variable, cannot be used.
     #[error("spans cannot be exported")]
     Exporter(#[source] ExporterBuildError),
+    /// No thread could be had for the log.
+    #[error("the log has no thread")]
+    Thread(#[source] std::io::Error),
     /// A second call.
     #[error("logging was set up before")]
     Twice(#[source] TryInitError),
@@ -79,10 +87,26 @@ const HEADER_HANDLERS: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rus
 /// The collector's address cannot be used, or logging was set up before.
 pub fn init(config: &LogConfig) -> Result<Guard, InitError> {
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    init_to(config, std::io::stderr, ansi)
+    init_to(config, std::io::stderr(), ansi)
 }
 
-fn init_to<W>(config: &LogConfig, writer: W, ansi: bool) -> Result<Guard, InitError>
+/// The same with another place for the lines than stderr, coloured or not.
+///
+/// # Errors
+/// As for [`init`].
+pub fn init_to(
+    config: &LogConfig,
+    sink: impl Write + Send + 'static,
+    ansi: bool,
+) -> Result<Guard, InitError> {
+    let batches = Batches::to(sink).map_err(InitError::Thread)?;
+    let mut guard = subscribe(config, batches.clone(), ansi)?;
+    line::write_to(config.format, batches.clone());
+    guard.lines = Some(batches);
+    Ok(guard)
+}
+
+fn subscribe<W>(config: &LogConfig, writer: W, ansi: bool) -> Result<Guard, InitError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {
@@ -105,7 +129,7 @@ where
     let lines = lines.with_filter(switch.clone().and(no_headers));
     let subscriber = tracing_subscriber::registry().with(lines).with(spans);
     subscriber.try_init().map_err(InitError::Twice)?;
-    Ok(Guard { spans: provider, switch })
+    Ok(Guard { spans: provider, switch, lines: None })
 }
 
 fn lines<W>(
@@ -138,8 +162,8 @@ impl Guard {
     ///
     /// # Errors
     /// The collector did not take them. Nothing else is wrong: the process may end.
-    pub async fn shutdown(self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(provider) = self.spans else { return Ok(()) };
+    pub async fn shutdown(mut self, deadline: Duration) -> Result<(), FlushError> {
+        let Some(provider) = self.spans.take() else { return Ok(()) };
         let (done, flushed) = oneshot::channel();
         // The exporter blocks its thread until its task has answered; a thread of its own holds up no runtime.
         std::thread::spawn(move || {
@@ -151,6 +175,20 @@ impl Guard {
             Ok(Err(_)) => Err(FlushError::Failed("the exporter ended early".to_owned())),
             Err(_) => Err(FlushError::Late { waited: deadline }),
         }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(lines) = &self.lines {
+            lines.flush_all();
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("spans", &self.spans.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -7,8 +7,10 @@ mod base;
 mod conditional;
 mod config_json;
 mod digest;
+mod dist;
 mod dl;
 mod index;
+mod index_deps;
 mod key;
 mod krate;
 mod outcome;
@@ -21,9 +23,14 @@ pub use base::{BaseUrl, InvalidBaseUrl};
 pub use conditional::{ETag, IfNoneMatch, Validators};
 pub use config_json::{InvalidConfigJson, RegistryConfig};
 pub use digest::{Hasher, InvalidSha256, Sha256};
+pub use dist::{
+    DistClass, DistId, DistPath, InvalidDistId, InvalidDistPath, InvalidManifest, InvalidSum,
+    Manifest, RUSTUP, RecordForm, read_sum, write_sum,
+};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
-pub use key::{Area, StoreKey};
+pub use index_deps::newest_dependencies;
+pub use key::{Area, DistObject, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };

@@ -2,27 +2,23 @@
 
 use std::sync::{PoisonError, RwLock};
 
-use crateport_types::{RegistryId, Secret};
+use crateport_types::Secret;
 use http::HeaderValue;
 
 use crate::client::BuildError;
 
-/// What proves to a registry's hosts that Crateport may ask, if they want it proven.
+/// What proves to an origin's hosts that Crateport may ask, if they want it proven.
 #[derive(Debug)]
 pub(crate) struct Authorization(RwLock<Option<HeaderValue>>);
 
 impl Authorization {
-    pub(crate) fn new(registry: &RegistryId, token: Option<&Secret>) -> Result<Self, BuildError> {
-        Ok(Self(RwLock::new(header(registry, token)?)))
+    pub(crate) fn new(name: &str, token: Option<&Secret>) -> Result<Self, BuildError> {
+        Ok(Self(RwLock::new(header(name, token)?)))
     }
 
     /// The next request bears this one; nothing changes if it cannot be sent.
-    pub(crate) fn set(
-        &self,
-        registry: &RegistryId,
-        token: Option<&Secret>,
-    ) -> Result<(), BuildError> {
-        let header = header(registry, token)?;
+    pub(crate) fn set(&self, name: &str, token: Option<&Secret>) -> Result<(), BuildError> {
+        let header = header(name, token)?;
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = header;
         Ok(())
     }
@@ -32,13 +28,10 @@ impl Authorization {
     }
 }
 
-fn header(
-    registry: &RegistryId,
-    token: Option<&Secret>,
-) -> Result<Option<HeaderValue>, BuildError> {
+fn header(name: &str, token: Option<&Secret>) -> Result<Option<HeaderValue>, BuildError> {
     let Some(token) = token else { return Ok(None) };
     let mut value = HeaderValue::from_str(token.reveal())
-        .map_err(|_| BuildError::Token { registry: registry.to_string() })?;
+        .map_err(|_| BuildError::Token { registry: name.to_owned() })?;
     value.set_sensitive(true);
     Ok(Some(value))
 }

@@ -62,7 +62,12 @@ part them by commas in the variable, or write a list in the file. Registries sta
 
   [registries.internal]
   index = \"sparse+https://crates.example.com/index/\"
-  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN";
+  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN
+
+and so do the origins of toolchains; [dist.rustup] is there by default, and is Rust's own server:
+
+  [dist.toolchains]
+  url = \"https://toolchains.example.com/\"";
 
 /// Understands the arguments, the program's name first.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Refusal> {
@@ -92,7 +97,7 @@ fn command() -> Command {
     };
     Command::new("crateport")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A cache for Rust dependencies: one address for cargo")
+        .about("A cache for Rust dependencies and toolchains: one address for cargo and rustup")
         .after_help(EXAMPLES)
         .subcommand_required(true)
         .disable_help_subcommand(true)

@@ -10,24 +10,26 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use crateport_cache::{
-    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
+    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, DistPolicy, DistSetup, Ports, RegistryPolicy,
+    RegistrySetup,
 };
 use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{MeteredStore, Scratch};
+use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
-use crateport_types::RegistryId;
+use crateport_types::{DistId, RegistryId};
 use crateport_upstream::{
-    AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, SparseConfig, SparseUpstream, UpstreamLimits,
+    UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
 pub(crate) use self::metrics::metrics;
 use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
-use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
+use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
@@ -52,11 +54,33 @@ pub(crate) fn upstream(
         .with_context(|| format!("the registry {} cannot be used", registry.id))
 }
 
+/// A dist origin's upstream.
+pub(crate) fn dist_upstream(
+    settings: &Settings,
+    dist: &DistSettings,
+    metrics: UpstreamMetrics,
+) -> anyhow::Result<DistUpstream> {
+    let allow = dist.allow.iter().chain(&settings.upstream_allow).cloned();
+    let config = DistConfig {
+        token: dist.token.clone(),
+        token_hosts: dist.hosts.clone(),
+        allow: AllowList::new(allow.collect()),
+        ca_files: settings.upstream_ca_files.clone(),
+        limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
+        ..DistConfig::new(dist.id.clone(), dist.url.clone(), user_agent(settings))
+    };
+    DistUpstream::new(config, metrics)
+        .with_context(|| format!("the dist origin {} cannot be used", dist.id))
+}
+
 /// The cache, and those of its parts that can be changed while it serves.
 pub(crate) struct House {
     pub(crate) cache: Cache,
     /// Of each registry that is served.
     pub(crate) upstreams: Vec<(RegistryId, Arc<SparseUpstream>)>,
+    /// Of each dist origin that is served.
+    pub(crate) dist_upstreams: Vec<(DistId, Arc<DistUpstream>)>,
 }
 
 /// The cache and everything below it.
@@ -74,7 +98,7 @@ pub(crate) async fn house(
             })?
         }
     };
-    let store = MeteredStore::new(store, metrics)?;
+    let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
@@ -85,8 +109,14 @@ pub(crate) async fn house(
         upstreams.push((registry.id.clone(), Arc::clone(&upstream)));
         setups.push(RegistrySetup { policy: policy(settings, registry), upstream });
     }
-    let cache = Cache::new(cache_limits(settings)?, ports, setups, metrics)?;
-    Ok(House { cache, upstreams })
+    let (mut dists, mut dist_upstreams) = (Vec::new(), Vec::new());
+    for dist in settings.dists.iter().filter(|dist| dist.is_enabled) {
+        let upstream = Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?);
+        dist_upstreams.push((dist.id.clone(), Arc::clone(&upstream)));
+        dists.push(DistSetup { policy: dist_policy(settings, dist), upstream });
+    }
+    let cache = Cache::with_dists(cache_limits(settings)?, ports, setups, dists, metrics)?;
+    Ok(House { cache, upstreams, dist_upstreams })
 }
 
 /// Where fills wait until they are verified, or the directory above.
@@ -151,17 +181,28 @@ pub(crate) fn policy(settings: &Settings, registry: &RegistrySettings) -> Regist
     }
 }
 
+pub(crate) fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolicy {
+    DistPolicy {
+        id: dist.id.clone(),
+        ttl: dist.ttl.unwrap_or(settings.dist_ttl),
+        absent_ttl: dist.absent_ttl.unwrap_or(settings.dist_absent_ttl),
+        grace: settings.dist_grace,
+    }
+}
+
 fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
     Ok(CacheLimits {
         index_memory_bytes_max: settings.index_memory,
         index_size_bytes_max: settings.index_size_max.try_into()?,
         krate_size_bytes_max: settings.crate_size_max,
+        dist_size_bytes_max: settings.dist_size_max,
         fills_max: settings.fills_max.try_into()?,
         spool_memory_bytes_max: settings.spool_memory.try_into()?,
         refresh_patience: settings.refresh_patience,
         wait_max: settings.wait_max,
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
+        fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         ..CacheLimits::default()
     })

@@ -1,6 +1,6 @@
 //! SIGHUP: the settings are read anew, and what can be changed while serving is changed.
 //!
-//! That is which log lines are written, times to live and the registries' tokens; certificates are looked at by
+//! That is which log lines are written, times to live and the tokens of registries and dist origins; certificates are looked at by
 //! themselves. All else is taken at the start only, and named in the log when it has changed. Settings that cannot be
 //! used change nothing.
 
@@ -8,14 +8,16 @@ use std::sync::Arc;
 
 use crateport_cache::Cache;
 use crateport_telemetry::logging::LogSwitch;
-use crateport_types::RegistryId;
-use crateport_upstream::{BuildError, SparseUpstream};
+use crateport_types::{DistId, RegistryId};
+use crateport_upstream::{BuildError, DistUpstream, SparseUpstream};
 use prometheus::{IntCounter, IntCounterVec, IntGauge, Opts};
 use tokio::signal::unix::Signal;
 use tracing::{info, warn};
 
 use crate::compose::{self, House};
-use crate::settings::{Inputs, Loaded, RegistrySettings, Row, Settings, SettingsError};
+use crate::settings::{
+    DistSettings, Inputs, Loaded, RegistrySettings, Row, Settings, SettingsError,
+};
 use crate::supervisor;
 
 /// Reads the settings anew.
@@ -27,6 +29,7 @@ pub(crate) struct Reload {
     current: Loaded,
     cache: Cache,
     upstreams: Vec<(RegistryId, Arc<SparseUpstream>)>,
+    dist_upstreams: Vec<(DistId, Arc<DistUpstream>)>,
     log: LogSwitch,
     metrics: ReloadMetrics,
 }
@@ -54,9 +57,10 @@ struct Changes {
 }
 
 /// Settings that are taken while serving.
-const TAKEN: [&str; 4] = ["log", "index-ttl", "absent-ttl", "config-ttl"];
-/// Keys of a registry that are.
-const TAKEN_OF_REGISTRIES: [&str; 4] = ["index-ttl", "absent-ttl", "token", "token-file"];
+const TAKEN: [&str; 6] =
+    ["log", "index-ttl", "absent-ttl", "config-ttl", "dist-ttl", "dist-absent-ttl"];
+/// Keys of a registry or a dist origin that are.
+const TAKEN_OF_ORIGINS: [&str; 5] = ["index-ttl", "ttl", "absent-ttl", "token", "token-file"];
 
 impl Reload {
     /// Gets ready to change what was made of `loaded`, which came from `inputs`.
@@ -73,6 +77,7 @@ impl Reload {
             current: loaded,
             cache: house.cache.clone(),
             upstreams: house.upstreams.clone(),
+            dist_upstreams: house.dist_upstreams.clone(),
             log,
             metrics: ReloadMetrics::register(metrics)?,
         })
@@ -113,10 +118,17 @@ impl Reload {
         for (upstream, registry) in self.served(settings) {
             upstream.can_send(registry.token.as_ref())?;
         }
+        for (upstream, dist) in self.dists_served(settings) {
+            upstream.can_send(dist.token.as_ref())?;
+        }
         self.log.set(&settings.log);
         for (upstream, registry) in self.served(settings) {
             self.cache.set_policy(&compose::policy(settings, registry));
             upstream.set_token(registry.token.as_ref())?;
+        }
+        for (upstream, dist) in self.dists_served(settings) {
+            self.cache.set_dist_policy(&compose::dist_policy(settings, dist));
+            upstream.set_token(dist.token.as_ref())?;
         }
         let changes = changes(&self.started, &self.current, &loaded);
         self.current = loaded;
@@ -131,6 +143,17 @@ impl Reload {
         self.upstreams.iter().filter_map(|(id, upstream)| {
             let registry = settings.registries.iter().find(|registry| registry.id == *id)?;
             Some((&**upstream, registry))
+        })
+    }
+
+    /// The dist origins that are.
+    fn dists_served<'a>(
+        &'a self,
+        settings: &'a Settings,
+    ) -> impl Iterator<Item = (&'a DistUpstream, &'a DistSettings)> {
+        self.dist_upstreams.iter().filter_map(|(id, upstream)| {
+            let dist = settings.dists.iter().find(|dist| dist.id == *id)?;
+            Some((&**upstream, dist))
         })
     }
 }
@@ -193,12 +216,19 @@ fn hidden(old: &Settings, new: &Settings) -> Vec<String> {
             names.push(format!("registries.{}.token", registry.id));
         }
     }
+    for dist in &new.dists {
+        let before = old.dists.iter().find(|before| before.id == dist.id);
+        if before.is_some_and(|before| before.token != dist.token) {
+            names.push(format!("dist.{}.token", dist.id));
+        }
+    }
     names
 }
 
 fn is_taken(name: &str) -> bool {
-    match name.strip_prefix("registries.").and_then(|rest| rest.split_once('.')) {
-        Some((_, key)) => TAKEN_OF_REGISTRIES.contains(&key),
+    let of_origin = name.strip_prefix("registries.").or_else(|| name.strip_prefix("dist."));
+    match of_origin.and_then(|rest| rest.split_once('.')) {
+        Some((_, key)) => TAKEN_OF_ORIGINS.contains(&key),
         None => TAKEN.contains(&name),
     }
 }

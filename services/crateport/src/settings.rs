@@ -6,6 +6,7 @@
 
 mod cross_checks;
 mod defaults;
+mod dists;
 mod environment;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ mod nearest;
 mod registries;
 mod source;
 mod table;
+mod tables;
 
 use crateport_cache::DeliveryMode;
 use crateport_store::{S3Encryption, UrlStyle};
@@ -23,6 +25,7 @@ use crateport_types::BaseUrl;
 use crateport_upstream::AllowEntry;
 use ipnet::IpNet;
 
+pub(crate) use self::dists::DistSettings;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
@@ -63,6 +66,8 @@ table::settings! {
             "The password, in place of the one in the address; best as an environment variable";
         redis_password_file "redis-password-file": Maybe<FilePath> = none,
             "A file that holds it instead";
+        redis_answer_timeout "redis-answer-timeout": One<Timeout> = "150ms",
+            "Longest wait for an answer of Redis, without which the fleet goes on";
         redis_ca_file "redis-ca-file": Maybe<FilePath> = none,
             "PEM file with the certificate authority of a rediss address, in place of the machine's";
         delivery "delivery": One<DeliveryMode> = "auto",
@@ -97,10 +102,18 @@ table::settings! {
             "How long upstream's 404 is remembered";
         config_ttl "config-ttl": One<Ttl> = "10m",
             "How old upstream's config.json may be";
+        dist_ttl "dist-ttl": One<Ttl> = "5m",
+            "How old a manifest or another dist file that changes may be";
+        dist_absent_ttl "dist-absent-ttl": One<Ttl> = "1m",
+            "How long upstream's 404 for a dist file is remembered";
+        dist_grace "dist-grace": One<Ttl> = "5s",
+            "How long a client has between a checksum and its file when the file changes";
         refresh_patience "refresh-patience": One<Ttl> = "1s",
             "Longest that a client waits for a refresh when there is a copy to serve";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
+        fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",
+            "How many index files that a resolver will ask for next are fetched at once; 0 turns it off";
     }
     "Limits" {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",
@@ -109,6 +122,8 @@ table::settings! {
             "Largest index file";
         crate_size_max "crate-size-max": One<Size> = "512MiB",
             "Largest crate";
+        dist_size_max "dist-size-max": One<Size> = "4GiB",
+            "Largest dist file";
         fills_max "fills-max": One<Count> = "256",
             "How many objects are fetched at once";
         wait_max "wait-max": One<Timeout> = "25s",

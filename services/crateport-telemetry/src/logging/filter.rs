@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use tracing::subscriber::Interest;
-use tracing::{Metadata, Subscriber, callsite};
+use tracing::{Level, Metadata, Subscriber, callsite};
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::{Context, Filter};
 
@@ -20,7 +20,14 @@ pub struct LogFilter {
 ///
 /// What a filter says of a line is asked once per place in the code and remembered there, so the lock is hardly taken.
 #[derive(Clone, Debug)]
-pub struct LogSwitch(Arc<RwLock<Targets>>);
+pub struct LogSwitch(Arc<RwLock<Chosen>>);
+
+#[derive(Debug)]
+struct Chosen {
+    targets: Targets,
+    /// A line of a request says everything itself; spans around it would only cost. For who looks closer, they help.
+    with_spans: bool,
+}
 
 /// The text is no filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -38,32 +45,52 @@ pub enum InvalidLogFilter {
 
 impl LogSwitch {
     pub(super) fn new(filter: &LogFilter) -> Self {
-        Self(Arc::new(RwLock::new(filter.targets.clone())))
+        Self(Arc::new(RwLock::new(Chosen::by(filter))))
     }
 
     /// From now on `filter` says which lines are written.
     pub fn set(&self, filter: &LogFilter) {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = filter.targets.clone();
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Chosen::by(filter);
         // Makes every place in the code ask again.
         callsite::rebuild_interest_cache();
     }
 
-    fn targets(&self) -> RwLockReadGuard<'_, Targets> {
+    fn chosen(&self) -> RwLockReadGuard<'_, Chosen> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Chosen {
+    fn by(filter: &LogFilter) -> Self {
+        let targets = filter.targets.clone();
+        let most = LevelFilter::from_level(Level::DEBUG);
+        let with_spans = targets.iter().any(|(_, level)| level >= most)
+            || targets.default_level().is_some_and(|level| level >= most);
+        Self { targets, with_spans }
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.with_spans || !metadata.is_span()
     }
 }
 
 impl<S: Subscriber> Filter<S> for LogSwitch {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        Filter::<S>::enabled(&*self.targets(), metadata, context)
+        let chosen = self.chosen();
+        chosen.wants(metadata) && Filter::<S>::enabled(&chosen.targets, metadata, context)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
-        Filter::<S>::callsite_enabled(&*self.targets(), metadata)
+        let chosen = self.chosen();
+        if chosen.wants(metadata) {
+            Filter::<S>::callsite_enabled(&chosen.targets, metadata)
+        } else {
+            Interest::never()
+        }
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Filter::<S>::max_level_hint(&*self.targets())
+        Filter::<S>::max_level_hint(&self.chosen().targets)
     }
 }
 

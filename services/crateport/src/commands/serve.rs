@@ -7,8 +7,10 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use crateport_http::listen::{Limits, Listener, Server};
-use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
-use crateport_types::RegistryId;
+use crateport_http::{
+    OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
+};
+use crateport_types::{RUSTUP, RegistryId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -92,6 +94,7 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
     tokio::spawn(async {
         if stopped().await.is_ok() {
             warn!("stopped at once by a second signal");
+            crateport_telemetry::logging::flush();
             std::process::exit(1);
         }
     });
@@ -158,6 +161,9 @@ fn banner(settings: &Settings, listeners: &[Listener], ops: &Listener) -> anyhow
         let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
         let ids = enabled.map(|registry| registry.id.clone()).collect::<Vec<RegistryId>>();
         write!(text, "\nPut this into $CARGO_HOME/config.toml:\n\n{}\n", cargo_lines(base, &ids))?;
+        if settings.dists.iter().any(|dist| dist.is_enabled && dist.id.as_str() == RUSTUP) {
+            write!(text, "\nAnd this into the environment of rustup:\n\n{}\n", rustup_lines(base))?;
+        }
     }
     Ok(text)
 }

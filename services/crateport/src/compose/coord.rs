@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crateport_coord::{Coordinator, LocalCoordinator, RedisAddress, RedisConfig, RedisCoordinator};
+use crateport_coord::{
+    Coordinator, LocalCoordinator, RedisAddress, RedisConfig, RedisCoordinator, RedisLimits,
+};
 use crateport_types::Secret;
 
 use crate::settings::{Coordination, Settings};
@@ -24,9 +26,11 @@ pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordin
 pub(crate) fn redis(settings: &Settings) -> anyhow::Result<Option<RedisCoordinator>> {
     let Coordination::Redis(address) = &settings.coord else { return Ok(None) };
     let ca_pem = settings.redis_ca_file.as_deref().map(|path| read("redis-ca-file", path));
+    let limits = RedisLimits { response: settings.redis_answer_timeout, ..RedisLimits::default() };
     let config = RedisConfig {
         ca_pem: ca_pem.transpose()?,
         prefix: settings.redis_prefix.clone(),
+        limits,
         ..RedisConfig::new(with_login(settings, address.clone())?)
     };
     let redis = RedisCoordinator::start(config);

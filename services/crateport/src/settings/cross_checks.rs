@@ -1,14 +1,19 @@
 //! Settings that are right alone and wrong together: one sentence each.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crateport_cache::DeliveryMode;
 
 use super::{Coordination, Settings, SettingsError, StoreLocation};
 
+/// rustup waits three minutes for an answer, and proxies between often less.
+const GRACE_MAX: Duration = Duration::from_secs(30);
+
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
-    let checks = [listeners, ops_listener, delivery, login, patience, connecting, registries];
+    let checks =
+        [listeners, ops_listener, delivery, login, patience, connecting, registries, ids, grace];
     match checks.into_iter().find_map(|check| check(settings)) {
         Some(sentence) => Err(SettingsError::Conflict(sentence)),
         None => Ok(()),
@@ -90,8 +95,25 @@ fn connecting(settings: &Settings) -> Option<String> {
 }
 
 fn registries(settings: &Settings) -> Option<String> {
-    let is_any = settings.registries.iter().any(|registry| registry.is_enabled);
+    let is_any = settings.registries.iter().any(|registry| registry.is_enabled)
+        || settings.dists.iter().any(|dist| dist.is_enabled);
     (!is_any).then(|| "no registry is enabled, so that there is nothing to serve".to_owned())
+}
+
+/// Registries and dist origins share the first segment of paths and of keys.
+fn ids(settings: &Settings) -> Option<String> {
+    let is_taken = |id: &str| settings.registries.iter().any(|it| it.id.as_str() == id);
+    let dist = settings.dists.iter().find(|dist| is_taken(dist.id.as_str()))?;
+    let id = &dist.id;
+    Some(format!("registries.{id} and dist.{id} cannot both be: give one of them another id"))
+}
+
+/// Clients wait for the change of a manifest, and rustup not for ever.
+fn grace(settings: &Settings) -> Option<String> {
+    let grace = settings.dist_grace;
+    (grace > GRACE_MAX).then(|| {
+        format!("dist-grace ({grace:?}) cannot be longer than {GRACE_MAX:?}: clients wait for it")
+    })
 }
 
 /// Whether binding one leaves no room for the other.
