@@ -192,13 +192,10 @@ impl Inner {
             attempts += 1;
             let (content, asked) = match known.take() {
                 Some(known) => known,
-                None => {
-                    let asked = Instant::now();
-                    match self.upstream_sum(dist, path).await? {
-                        Some(content) => (content, asked),
-                        None => return Ok(None),
-                    }
-                }
+                None => match self.hear(dist, path).await? {
+                    Some(heard) => (heard.content, heard.asked),
+                    None => return Ok(None),
+                },
             };
             let key = dist.content_key(path, &content);
             if self.kept_sum(&key).await == Some(content) {
