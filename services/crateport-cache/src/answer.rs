@@ -135,9 +135,10 @@ impl fmt::Debug for PresignedUrl {
 impl Payload {
     /// How it will leave.
     #[must_use]
-    pub const fn delivery(&self) -> DeliveryKind {
+    pub fn delivery(&self) -> DeliveryKind {
         match self {
             Self::Config(_) | Self::Index(_) | Self::Json(_) | Self::Sum(_) => DeliveryKind::Memory,
+            Self::Stored(object) if object.in_memory().is_some() => DeliveryKind::Memory,
             Self::Stored(_) => DeliveryKind::Stream,
             Self::Redirect(_) => DeliveryKind::Redirect,
             Self::Spool(_) => DeliveryKind::Spool,

@@ -21,6 +21,7 @@ use crate::index::Refreshed;
 use crate::known::KnownConfig;
 use crate::live_policy::LivePolicy;
 use crate::metrics::CacheMetrics;
+use crate::small::SmallObjects;
 use crate::stored::{Present, Trusted};
 use crate::{Answer, CacheLimits, DistPolicy, Failure, Redirects, RegistryPolicy, ServeError};
 
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     pub(crate) hot: HotSet,
     pub(crate) trusted: Trusted,
     pub(crate) present: Present,
+    pub(crate) small: SmallObjects,
     pub(crate) refreshes: Flights<Result<Refreshed, Failure>>,
     /// Index files on their way to the store.
     pub(crate) saves: Flights<()>,
@@ -137,6 +139,10 @@ impl Cache {
             hot: HotSet::new(limits.index_memory_bytes_max),
             trusted: Trusted::new(limits.trusted_max),
             present: Present::new(limits.trusted_max, limits.presence_ttl),
+            small: SmallObjects::new(
+                limits.object_memory_bytes_max,
+                limits.object_memory_size_bytes_max,
+            ),
             refreshes: Flights::default(),
             saves: Flights::default(),
             fills: Flights::default(),
@@ -226,11 +232,14 @@ impl Cache {
     /// Brings the gauges up to date, before they are read.
     pub async fn observe(&self) {
         self.0.hot.settle().await;
+        self.0.small.settle().await;
         let metrics = &self.0.metrics;
         let gauge = |count: u64| i64::try_from(count).unwrap_or(i64::MAX);
         metrics.fills_in_flight.set(i64::try_from(self.0.fills.len()).unwrap_or(i64::MAX));
         metrics.index_memory_bytes.set(gauge(self.0.hot.memory_bytes()));
         metrics.index_memory_files.set(gauge(self.0.hot.len()));
+        metrics.object_memory_bytes.set(gauge(self.0.small.memory_bytes()));
+        metrics.object_memory_objects.set(gauge(self.0.small.len()));
     }
 
     /// Lets fills and refreshes under way come to their end, for at most `patience`. Tells whether all did.

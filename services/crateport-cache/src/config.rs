@@ -11,6 +11,10 @@ use crate::DeliveryPolicy;
 pub struct CacheLimits {
     /// Memory for index files that are in use, their gzip forms included.
     pub index_memory_bytes_max: u64,
+    /// Memory for small crates and dist files that are asked for often.
+    pub object_memory_bytes_max: u64,
+    /// The largest of those.
+    pub object_memory_size_bytes_max: u64,
     /// The largest index file that is kept.
     pub index_size_bytes_max: usize,
     /// The largest crate that is kept.
@@ -74,6 +78,8 @@ impl Default for CacheLimits {
     fn default() -> Self {
         Self {
             index_memory_bytes_max: 128 << 20,
+            object_memory_bytes_max: 64 << 20,
+            object_memory_size_bytes_max: 256 << 10,
             index_size_bytes_max: 16 << 20,
             krate_size_bytes_max: 512 << 20,
             dist_size_bytes_max: 4 << 30,

@@ -21,6 +21,7 @@ mod krate;
 mod live_policy;
 mod metrics;
 mod search;
+mod small;
 mod spool;
 mod stored;
 mod trace;

@@ -19,6 +19,8 @@ pub(crate) struct CacheMetrics {
     pub(crate) fetches_ahead: IntCounter,
     pub(crate) index_memory_bytes: IntGauge,
     pub(crate) index_memory_files: IntGauge,
+    pub(crate) object_memory_bytes: IntGauge,
+    pub(crate) object_memory_objects: IntGauge,
 }
 
 /// The result of a fill that ended well.
@@ -100,6 +102,14 @@ impl CacheMetrics {
                 "Memory taken by index files in use.",
             )?,
             index_memory_files: gauge("crateport_index_memory_files", "Index files in memory.")?,
+            object_memory_bytes: gauge(
+                "crateport_object_memory_bytes",
+                "Memory taken by small crates and dist files in use.",
+            )?,
+            object_memory_objects: gauge(
+                "crateport_object_memory_objects",
+                "Small crates and dist files in memory.",
+            )?,
         })
     }
 

@@ -4,27 +4,34 @@
 //! compares its SHA-256 before the first use, and remembers the version it saw; an object that somebody altered has
 //! another version and is read again.
 
+use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
 use crateport_store::{
     Object, ObjectMeta, ObjectStore, ObjectStream, ObjectVersion, Read, StoreError,
 };
-use crateport_types::{Hasher, Sha256, StoreKey};
+use crateport_types::{ETag, Hasher, Sha256, StoreKey};
 use futures_util::StreamExt as _;
 
 use crate::cache::Inner;
 use crate::delivery::{Plan, plan};
+use crate::small::SmallObject;
 use crate::{DeliveryMode, PresignedUrl, Redirects};
 
 /// A whole, verified object in the store, open for reading.
 #[derive(Debug)]
 pub struct StoredObject {
-    store: Arc<dyn ObjectStore>,
-    key: StoreKey,
-    object: Object,
+    place: Place,
     checksum: Sha256,
+}
+
+#[derive(Debug)]
+enum Place {
+    Store { store: Arc<dyn ObjectStore>, key: StoreKey, object: Object },
+    Memory(Arc<SmallObject>),
 }
 
 /// The objects whose digest this process has computed or written itself.
@@ -44,7 +51,19 @@ impl StoredObject {
     /// Its length.
     #[must_use]
     pub fn size_bytes(&self) -> u64 {
-        self.object.meta.size_bytes
+        match &self.place {
+            Place::Store { object, .. } => object.meta.size_bytes,
+            Place::Memory(small) => small.bytes.len() as u64,
+        }
+    }
+
+    /// All bytes, if they are in memory.
+    #[must_use]
+    pub fn in_memory(&self) -> Option<&Bytes> {
+        match &self.place {
+            Place::Store { .. } => None,
+            Place::Memory(small) => Some(&small.bytes),
+        }
     }
 
     /// Its digest.
@@ -56,13 +75,37 @@ impl StoredObject {
     /// When it was kept.
     #[must_use]
     pub fn modified(&self) -> SystemTime {
-        self.object.meta.modified
+        match &self.place {
+            Place::Store { object, .. } => object.meta.modified,
+            Place::Memory(small) => small.modified,
+        }
+    }
+
+    /// The same as HTTP writes it.
+    #[must_use]
+    pub fn last_modified(&self) -> Cow<'_, str> {
+        match &self.place {
+            Place::Store { object, .. } => httpdate::fmt_http_date(object.meta.modified).into(),
+            Place::Memory(small) => Cow::Borrowed(&small.last_modified),
+        }
+    }
+
+    /// Its tag.
+    #[must_use]
+    pub fn etag(&self) -> ETag {
+        match &self.place {
+            Place::Store { .. } => ETag::of(&self.checksum),
+            Place::Memory(small) => small.etag.clone(),
+        }
     }
 
     /// All bytes.
     #[must_use]
     pub fn read(self) -> ObjectStream {
-        self.object.body
+        match self.place {
+            Place::Store { object, .. } => object.body,
+            Place::Memory(small) => piece(small.bytes.clone()),
+        }
     }
 
     /// A part of the bytes.
@@ -71,11 +114,23 @@ impl StoredObject {
     ///
     /// When the store fails, or the object was replaced in this moment.
     pub async fn read_part(self, range: Range<u64>) -> Result<ObjectStream, StoreError> {
-        match self.store.get(&self.key, Read::part(range)).await? {
-            Some(part) if part.meta.version == self.object.meta.version => Ok(part.body),
-            _ => Err(StoreError::Cut { key: self.key }),
+        let (store, key, object) = match self.place {
+            Place::Store { store, key, object } => (store, key, object),
+            Place::Memory(small) => {
+                let at =
+                    |place| usize::try_from(place).unwrap_or(usize::MAX).min(small.bytes.len());
+                return Ok(piece(small.bytes.slice(at(range.start)..at(range.end))));
+            }
+        };
+        match store.get(&key, Read::part(range)).await? {
+            Some(part) if part.meta.version == object.meta.version => Ok(part.body),
+            _ => Err(StoreError::Cut { key }),
         }
     }
+}
+
+fn piece(bytes: Bytes) -> ObjectStream {
+    Box::pin(futures_util::stream::once(std::future::ready(Ok(bytes))))
 }
 
 impl Present {
@@ -182,6 +237,9 @@ impl Inner {
         key: &StoreKey,
         expected: &Sha256,
     ) -> Result<Option<StoredObject>, StoreError> {
+        if let Some(small) = self.small.get(key, expected).await {
+            return Ok(Some(StoredObject { place: Place::Memory(small), checksum: *expected }));
+        }
         let store = &self.ports.store;
         let Some(object) = store.get(key, Read::whole()).await? else { return Ok(None) };
         let digest = match object.meta.checksum {
@@ -190,19 +248,53 @@ impl Inner {
         };
         match digest {
             Some(digest) if digest == *expected => {
-                let (store, key, checksum) = (Arc::clone(store), key.clone(), *expected);
-                Ok(Some(StoredObject { store, key, object, checksum }))
+                let size_bytes = object.meta.size_bytes;
+                let place = if self.small.takes(size_bytes) {
+                    match self.keep_in_memory(key, expected, object).await? {
+                        Some(small) => Place::Memory(small),
+                        None => return Ok(None),
+                    }
+                } else {
+                    Place::Store { store: Arc::clone(store), key: key.clone(), object }
+                };
+                Ok(Some(StoredObject { place, checksum: *expected }))
             }
             Some(digest) => {
-                self.drop_damaged(
-                    key,
-                    &format!("its checksum is {digest}, and must be {expected}"),
-                )
-                .await;
+                self.drop_wrong(key, &digest, expected).await;
                 Ok(None)
             }
             // Replaced while it was read: what is there now was not looked at.
             None => Ok(None),
         }
+    }
+
+    /// Reads a small object, and keeps it in memory if its bytes are right.
+    async fn keep_in_memory(
+        &self,
+        key: &StoreKey,
+        expected: &Sha256,
+        object: Object,
+    ) -> Result<Option<Arc<SmallObject>>, StoreError> {
+        let ObjectMeta { size_bytes, modified, .. } = object.meta;
+        let size_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX);
+        let bytes = object.collect(size_bytes).await?;
+        if bytes.len() < size_bytes {
+            return Err(StoreError::Cut { key: key.clone() });
+        }
+        match SmallObject::verified(&bytes, *expected, modified) {
+            Some(small) => {
+                let small = Arc::new(small);
+                self.small.insert(key.clone(), Arc::clone(&small)).await;
+                Ok(Some(small))
+            }
+            None => {
+                self.drop_wrong(key, &Sha256::of(&bytes), expected).await;
+                Ok(None)
+            }
+        }
+    }
+
+    async fn drop_wrong(&self, key: &StoreKey, digest: &Sha256, expected: &Sha256) {
+        self.drop_damaged(key, &format!("its checksum is {digest}, and must be {expected}")).await;
     }
 }

@@ -89,13 +89,16 @@ impl Form<'_> {
     }
 
     async fn stored(&self, object: StoredObject) -> Result<Response<Body>, Failure> {
-        let etag = ETag::of(&object.checksum());
+        let (etag, last_modified) = (object.etag(), object.last_modified().into_owned());
         let (modified, size_bytes) = (object.modified(), object.size_bytes());
         let mut response = if self.not_modified(&etag, modified) {
             not_modified()
         } else {
             match self.range(&etag, modified, size_bytes) {
-                RangeRequest::Whole => Response::new(Body::pieces(object.read(), Some(size_bytes))),
+                RangeRequest::Whole => Response::new(match object.in_memory() {
+                    Some(bytes) => Body::whole(bytes.clone()),
+                    None => Body::pieces(object.read(), Some(size_bytes)),
+                }),
                 RangeRequest::Part(part) => {
                     partial(object.read_part(part.clone()).await?, &part, size_bytes)
                 }
@@ -106,7 +109,7 @@ impl Form<'_> {
         headers.reserve(HEADERS);
         headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
         insert_text(headers, ETAG, etag.as_str());
-        insert_text(headers, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
+        insert_text(headers, LAST_MODIFIED, &last_modified);
         Ok(response)
     }
 

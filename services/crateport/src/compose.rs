@@ -193,6 +193,8 @@ pub(crate) fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolic
 fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
     Ok(CacheLimits {
         index_memory_bytes_max: settings.index_memory,
+        object_memory_bytes_max: settings.object_memory,
+        object_memory_size_bytes_max: settings.object_memory_size_max,
         index_size_bytes_max: settings.index_size_max.try_into()?,
         krate_size_bytes_max: settings.crate_size_max,
         dist_size_bytes_max: settings.dist_size_max,

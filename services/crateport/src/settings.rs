@@ -118,6 +118,10 @@ table::settings! {
     "Limits" {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",
             "Memory for the hottest index files";
+        object_memory "object-memory": One<SizeOrZero> = "64MiB",
+            "Memory for small crates and dist files that are asked for often; 0 turns it off";
+        object_memory_size_max "object-memory-size-max": One<Size> = "256KiB",
+            "Largest crate or dist file that is kept in memory";
         index_size_max "index-size-max": One<Size> = "16MiB",
             "Largest index file";
         crate_size_max "crate-size-max": One<Size> = "512MiB",

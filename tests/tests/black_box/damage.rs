@@ -7,7 +7,9 @@ use crateport_testkit::client::get;
 use crateport_testkit::{Crateport, KIB, ScriptedUpstream, krate};
 
 use crate::audit::store_is_right;
-use crate::house::{crate_url, crateport, get_until, hasty, index_file_url, outcome, until_none};
+use crate::house::{
+    crate_url, crateport, get_until, hasty, index_file_url, options, outcome, until_none,
+};
 
 /// How the file is altered.
 #[derive(Clone, Copy, Debug)]
@@ -57,7 +59,8 @@ async fn appears(file: &Path) {
 async fn a_damaged_crate_is_dropped_and_filled_again_and_never_served() {
     let upstream = ScriptedUpstream::start().await;
     let a = krate("a", "1.0.0").payload(50 * KIB).publish(&upstream);
-    let mut crateport = crateport(&upstream).await;
+    // Memory would not notice what happens to the file.
+    let mut crateport = Crateport::start(options(&upstream).flag("--object-memory", "0")).await;
     let url = crate_url(&crateport, "a", "1.0.0");
     let file = stored(&crateport, "crates/a/a-1.0.0.crate");
     get(&url).send().await;
@@ -85,7 +88,7 @@ async fn a_damaged_crate_is_dropped_and_filled_again_and_never_served() {
 async fn a_damaged_crate_is_503_while_upstream_is_gone() {
     let upstream = ScriptedUpstream::start().await;
     let a = krate("a", "1.0.0").payload(KIB).publish(&upstream);
-    let crateport = Crateport::start(hasty(&upstream)).await;
+    let crateport = Crateport::start(hasty(&upstream).flag("--object-memory", "0")).await;
     let url = crate_url(&crateport, "a", "1.0.0");
     get_until(&url, |answer| answer.status == 200).await;
     let file = stored(&crateport, "crates/a/a-1.0.0.crate");

@@ -6,7 +6,7 @@ use crateport_testkit::{
     Cargo, Crateport, CrateportOptions, KIB, S3Operation, S3Server, ScriptedUpstream, krate,
 };
 
-use crate::house::{self, crate_url, get_until, index_file_url, on_bucket, outcome};
+use crate::house::{self, crate_url, get_until, index_file_url, on_bucket, outcome, until_none};
 
 async fn on(s3: &S3Server, upstream: &ScriptedUpstream) -> Crateport {
     Crateport::start(options(s3, upstream)).await
@@ -63,6 +63,35 @@ async fn a_large_crate_is_redirected_and_a_small_one_is_not() {
         }
         assert_eq!(s3.count(S3Operation::HeadObject), 0, "it was seen a moment ago");
     }
+}
+
+#[tokio::test]
+async fn a_small_crate_is_read_from_the_store_once_and_a_large_one_every_time() {
+    let (s3, upstream) = (S3Server::start().await, ScriptedUpstream::start().await);
+    let small = krate("small", "1.0.0").payload(200 * KIB).publish(&upstream);
+    let large = krate("large", "1.0.0").payload(300 * KIB).publish(&upstream);
+    let crateport = on(&s3, &upstream).await;
+    for (krate, stays) in [(&small, true), (&large, false)] {
+        let url = crate_url(&crateport, &krate.name, &krate.version) + "?delivery=stream";
+        get(&url).send().await;
+        let is_stored =
+            || s3.keys().iter().any(|key| key.ends_with(&format!("{}-1.0.0.crate", krate.name)));
+        until_none(async || (!is_stored()).then_some("not stored yet")).await;
+        s3.forget_counts();
+        for _ in 0..5 {
+            let answer = get(&url).send().await;
+            assert_eq!((answer.status, outcome(&answer)), (200, "hit"));
+            assert_eq!(answer.body, krate.bytes);
+        }
+        let part = get(&url).header("range", "bytes=1000-1999").send().await;
+        assert_eq!((part.status, &part.body[..]), (206, &krate.bytes[1000..2000]));
+        let tag = part.header("etag").unwrap().to_owned();
+        assert_eq!(get(&url).header("if-none-match", &tag).send().await.status, 304);
+        let reads = s3.count(S3Operation::GetObject);
+        assert!(if stays { reads == 1 } else { reads >= 5 }, "{}: {reads}", krate.name);
+    }
+    assert!(crateport.metric("crateport_object_memory_bytes", &[]).await >= 200.0 * 1024.0);
+    assert_eq!(crateport.metric("crateport_object_memory_objects", &[]).await, 1.0);
 }
 
 #[tokio::test]

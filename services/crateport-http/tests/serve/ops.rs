@@ -89,7 +89,7 @@ async fn the_metrics_have_their_names_and_no_label_from_outside() {
         (r#"crateport_http_request_duration_seconds_count{outcome="hit",resource="crate"}"#, 1),
         (r#"crateport_http_first_byte_seconds_count{outcome="hit",resource="crate"}"#, 1),
         (
-            r#"crateport_served_bytes_total{delivery="stream",outcome="hit",resource="crate"}"#,
+            r#"crateport_served_bytes_total{delivery="memory",outcome="hit",resource="crate"}"#,
             length,
         ),
         (

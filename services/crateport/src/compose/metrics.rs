@@ -29,6 +29,7 @@ pub(crate) fn metrics(settings: &Settings, connections_max: u32) -> anyhow::Resu
         ("connections", u64::from(connections_max)),
         ("fills", u64::from(settings.fills_max)),
         ("index-memory-bytes", settings.index_memory),
+        ("object-memory-bytes", settings.object_memory),
     ];
     for (what, limit) in set.into_iter().chain(s3_requests) {
         limits.with_label_values(&[what]).set(i64::try_from(limit).unwrap_or(i64::MAX));

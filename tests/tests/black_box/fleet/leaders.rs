@@ -110,6 +110,7 @@ async fn killed(stage: Stage) {
     assert_eq!(wrong_crate(&fleet.parts.s3, &fleet.parts.upstream), None);
     drop(held);
     for answer in following.join_all().await {
+        assert!(answer.status < 400, "{} {}", answer.status, answer.text());
         let bytes = match answer.header("location") {
             Some(location) => get(location).send().await.body,
             None => answer.body,

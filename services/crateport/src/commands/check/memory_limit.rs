@@ -19,7 +19,7 @@ fn judge(needed_bytes: u64, limit_bytes: Option<u64>) -> Finding {
             Finding::Ok(format!("{} MiB may be used, {needed} are enough", limit / MIB))
         }
         Some(limit) => Finding::Warning(format!(
-            "only {} MiB may be used, where index-memory, fills-max times spool-memory and connections may need \
+            "only {} MiB may be used, where index-memory, object-memory, fills-max times spool-memory and connections may need \
              {needed}: raise the limit (memory of the container, MemoryMax=) or lower the settings",
             limit / MIB
         )),
