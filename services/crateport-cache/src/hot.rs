@@ -20,7 +20,10 @@ pub struct IndexCopy {
     bytes: Bytes,
     checksum: Sha256,
     etag: ETag,
+    gzip_etag: ETag,
     modified: SystemTime,
+    /// The same as HTTP writes it.
+    last_modified: Box<str>,
     file: IndexFile,
     /// Upstream's own validators, for the next conditional request.
     validators: Validators,
@@ -54,11 +57,14 @@ impl IndexCopy {
         modified: SystemTime,
         withdrawn: bool,
     ) -> Self {
+        let etag = ETag::of(&checksum);
         Self {
-            etag: ETag::of(&checksum),
+            gzip_etag: etag.gzip(),
+            etag,
             bytes,
             checksum,
             modified,
+            last_modified: httpdate::fmt_http_date(modified).into(),
             file,
             validators,
             withdrawn,
@@ -79,6 +85,18 @@ impl IndexCopy {
     #[must_use]
     pub fn etag(&self) -> &ETag {
         &self.etag
+    }
+
+    /// The tag of its gzip form.
+    #[must_use]
+    pub fn gzip_etag(&self) -> &ETag {
+        &self.gzip_etag
+    }
+
+    /// The time below, as HTTP writes it.
+    #[must_use]
+    pub fn last_modified(&self) -> &str {
+        &self.last_modified
     }
 
     /// When this content was first kept here.
@@ -158,7 +176,9 @@ impl IndexCopy {
             bytes: self.bytes.clone(),
             checksum: self.checksum,
             etag: self.etag.clone(),
+            gzip_etag: self.gzip_etag.clone(),
             modified: self.modified,
+            last_modified: self.last_modified.clone(),
             file: self.file.clone(),
             validators,
             withdrawn,

@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use crateport_cache::{Cache, Redirects, ServeError};
 use crateport_telemetry::accept_context;
-use crateport_types::{DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind};
+use crateport_types::{DeliveryKind, DistId, Outcome, Reason, RegistryId, Resource, ResourceKind};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -45,6 +45,9 @@ pub struct App(Arc<Shared>);
 pub(crate) struct Shared {
     pub(crate) cache: Cache,
     pub(crate) inventory: Inventory,
+    /// What requests may name first in their paths: of registries, and of dist origins.
+    registries: Vec<RegistryId>,
+    dists: Vec<DistId>,
     base: BasePolicy,
     replica: HeaderValue,
     requests: Arc<Semaphore>,
@@ -55,7 +58,7 @@ pub(crate) struct Shared {
 struct Made {
     response: Response<Body>,
     /// The id of a configured registry or dist origin.
-    registry: Option<Box<str>>,
+    origin: Option<Arc<str>>,
     resource: ResourceKind,
     outcome: Outcome,
     reason: Reason,
@@ -87,14 +90,16 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let replica =
             HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
-        let registries = cache.registries().map(|(id, _)| id.clone()).collect();
+        let registries: Vec<_> = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
+            dists: cache.dists().map(|(id, _)| id.clone()).collect(),
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
             replica,
             requests: Arc::new(Semaphore::new(config.requests_max)),
-            metrics: HttpMetrics::register(metrics, registries)?,
+            metrics: HttpMetrics::register(metrics, registries.clone())?,
+            registries,
         })))
     }
 }
@@ -119,7 +124,7 @@ impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
         self.metrics.in_flight().inc();
-        let is_dist = |id: &str| self.cache.dists().any(|(known, _)| known.as_str() == id);
+        let is_dist = |id: &str| self.dists.iter().any(|known| known.as_str() == id);
         let route = Route::of(head.uri.path(), head.uri.query(), is_dist);
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
@@ -137,6 +142,7 @@ impl Shared {
             made.response = without_body(made.response);
         }
         let headers = made.response.headers_mut();
+        headers.reserve(2);
         headers.insert(X_CACHE, HeaderValue::from_static(made.outcome.as_str()));
         headers.insert(X_SERVED_BY, self.replica.clone());
         let response = made.describe(&mut record);
@@ -157,9 +163,7 @@ impl Shared {
             }
             Route::Installer => {
                 let base = self.base.base(&head.uri, &head.headers, &connection(head));
-                let registries: Vec<RegistryId> =
-                    self.cache.registries().map(|(id, _)| id.clone()).collect();
-                let response = installer::response(&base, &registries);
+                let response = installer::response(&base, &self.registries);
                 Made::of(response, kind, Outcome::Hit, Reason::Own)
             }
             Route::Api { registry } => {
@@ -177,7 +181,7 @@ impl Shared {
         let known = self.known(registry);
         let answer = match self.cache.serve(registry, &resource, redirects(head)).await {
             Ok(answer) => answer,
-            Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
+            Err(error) => return Made { origin: known, ..Made::failed(&error, kind) },
         };
         // Made for the one resource that tells it.
         let base = || self.base.base(&head.uri, &head.headers, &connection(head));
@@ -195,21 +199,21 @@ impl Shared {
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: known, delivery, upstream_status, redirected_bytes, ..made }
+                Made { origin: known, delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
-                Made { registry: known, ..Made::failed(&error, kind) }
+                Made { origin: known, ..Made::failed(&error, kind) }
             }
         }
     }
 
     /// The id, if it is configured: only then may it be a metric's label.
-    fn known(&self, id: &str) -> Option<Box<str>> {
-        let registries = self.cache.registries().map(|(id, _)| id.as_str());
-        let known = registries.chain(self.cache.dists().map(|(id, _)| id.as_str()));
-        known.into_iter().find(|known| *known == id).map(Into::into)
+    fn known(&self, id: &str) -> Option<Arc<str>> {
+        let registry = self.registries.iter().find(|known| known.as_str() == id);
+        let dist = || self.dists.iter().find(|known| known.as_str() == id);
+        registry.map(RegistryId::shared).or_else(|| dist().map(DistId::shared))
     }
 
     /// What is known before there is an answer. Should there never be one, the client has left.
@@ -227,9 +231,9 @@ impl Shared {
             client: self.base.client(&head.headers, &connection),
             protocol: connection.protocol.as_str(),
             method: head.method.clone(),
-            path: head.uri.path().into(),
+            uri: head.uri.clone(),
             user_agent: head.headers.get(USER_AGENT).cloned(),
-            registry: Box::default(),
+            origin: None,
             resource,
             outcome: Outcome::Unavailable,
             reason: Reason::UpstreamSlow,
@@ -256,7 +260,7 @@ impl Made {
     ) -> Self {
         Self {
             response,
-            registry: None,
+            origin: None,
             resource,
             outcome,
             reason,
@@ -276,7 +280,7 @@ impl Made {
 
     /// Fills the record in, and leaves the response.
     fn describe(self, record: &mut Record) -> Response<Body> {
-        record.registry = self.registry.unwrap_or_default();
+        record.origin = self.origin;
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
@@ -323,7 +327,9 @@ fn request_span(head: &Parts, resource: ResourceKind) -> Span {
         crateport.delivery = Empty,
         crateport.end = Empty,
     );
-    accept_context(&head.headers, &span);
+    if !span.is_disabled() {
+        accept_context(&head.headers, &span);
+    }
     span
 }
 

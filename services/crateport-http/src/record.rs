@@ -1,13 +1,14 @@
 //! The record of one request: one log line and one count, at its end, however it ends.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use crateport_telemetry::TraceIds;
 use crateport_telemetry::logging::{Field, log_request};
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
-use http::{HeaderValue, Method, StatusCode};
+use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
@@ -22,10 +23,10 @@ pub(crate) struct Record {
     pub(crate) client: IpAddr,
     pub(crate) protocol: &'static str,
     pub(crate) method: Method,
-    pub(crate) path: Box<str>,
+    pub(crate) uri: Uri,
     pub(crate) user_agent: Option<HeaderValue>,
-    /// Empty unless it is a configured one.
-    pub(crate) registry: Box<str>,
+    /// The registry or dist origin, if it is a configured one.
+    pub(crate) origin: Option<Arc<str>>,
     pub(crate) resource: ResourceKind,
     pub(crate) outcome: Outcome,
     pub(crate) reason: Reason,
@@ -81,6 +82,11 @@ impl Record {
 }
 
 impl Record {
+    /// Empty unless it is a configured one.
+    fn origin(&self) -> &str {
+        self.origin.as_deref().unwrap_or_default()
+    }
+
     /// Says in the span how it went. The ids it is exported with are for the log line, which is not written within it:
     /// that would repeat what both say.
     fn tell_span(&self) -> Option<TraceIds> {
@@ -88,7 +94,7 @@ impl Record {
         let span = &self.span;
         span.record("http.response.status_code", self.status.as_u16());
         span.record("http.response.body.size", self.sent_bytes);
-        span.record("crateport.registry", &*self.registry);
+        span.record("crateport.registry", self.origin());
         span.record("crateport.outcome", self.outcome.as_str());
         span.record("crateport.reason", self.reason.as_str());
         span.record("crateport.delivery", self.delivery.as_str());
@@ -105,7 +111,7 @@ impl Drop for Record {
         let duration = self.began.elapsed();
         self.metrics.in_flight().dec();
         self.metrics.count(&Ended {
-            registry: &self.registry,
+            registry: self.origin(),
             resource: self.resource,
             outcome: self.outcome,
             status: self.status,
@@ -121,16 +127,15 @@ impl Drop for Record {
 
 impl Record {
     fn log(&self, ids: Option<TraceIds>, duration: Duration) {
-        let client = self.client.to_string();
         let trace_id = ids.map(|ids| ids.trace_id().to_string());
         let span_id = ids.map(|ids| ids.span_id().to_string());
         let always = [
-            ("client", Field::Word(&client)),
+            ("client", Field::Address(self.client)),
             ("protocol", Field::Word(self.protocol)),
             ("method", Field::Word(self.method.as_str())),
-            ("path", Field::Text(&self.path)),
+            ("path", Field::Text(self.uri.path())),
             ("status", Field::Number(self.status.as_u16().into())),
-            ("registry", Field::Word(&self.registry)),
+            ("registry", Field::Word(self.origin())),
             ("resource", Field::Word(self.resource.as_str())),
             ("outcome", Field::Word(self.outcome.as_str())),
             ("reason", Field::Word(self.reason.as_str())),

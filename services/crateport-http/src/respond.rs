@@ -31,6 +31,9 @@ pub(crate) struct Form<'a> {
     pub(crate) resource: &'a Resource,
 }
 
+/// Room for the headers of any answer, made once.
+const HEADERS: usize = 10;
+
 impl Form<'_> {
     /// The response, and how its bytes leave.
     pub(crate) async fn respond(
@@ -47,6 +50,7 @@ impl Form<'_> {
             Payload::Json(bytes) | Payload::Sum(bytes) => Response::new(Body::whole(bytes)),
         };
         let headers = response.headers_mut();
+        headers.reserve(HEADERS);
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.resource.content_type()));
         headers.insert(
             CACHE_CONTROL,
@@ -66,8 +70,8 @@ impl Form<'_> {
 
     async fn index(&self, copy: &IndexCopy) -> Response<Body> {
         let gzip = accepts_gzip(self.headers);
-        let etag = if gzip { copy.etag().gzip() } else { copy.etag().clone() };
-        let mut response = if self.not_modified(&etag, copy.modified()) {
+        let etag = if gzip { copy.gzip_etag() } else { copy.etag() };
+        let mut response = if self.not_modified(etag, copy.modified()) {
             not_modified()
         } else if gzip {
             let mut response = Response::new(Body::whole(copy.gzip().await));
@@ -76,8 +80,11 @@ impl Form<'_> {
         } else {
             Response::new(Body::whole(copy.bytes().clone()))
         };
-        response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
-        validators(response.headers_mut(), &etag, copy.modified());
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(VARY, HeaderValue::from_static("accept-encoding"));
+        insert_text(headers, ETAG, etag.as_str());
+        insert_text(headers, LAST_MODIFIED, copy.last_modified());
         response
     }
 
@@ -95,8 +102,11 @@ impl Form<'_> {
                 RangeRequest::Unsatisfiable => unsatisfiable(size_bytes),
             }
         };
-        response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
-        validators(response.headers_mut(), &etag, modified);
+        let headers = response.headers_mut();
+        headers.reserve(HEADERS);
+        headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        insert_text(headers, ETAG, etag.as_str());
+        insert_text(headers, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
         Ok(response)
     }
 
@@ -190,11 +200,6 @@ fn not_modified() -> Response<Body> {
     let mut response = Response::new(Body::default());
     *response.status_mut() = StatusCode::NOT_MODIFIED;
     response
-}
-
-fn validators(headers: &mut HeaderMap, etag: &ETag, modified: SystemTime) {
-    insert_text(headers, ETAG, etag.as_str());
-    insert_text(headers, LAST_MODIFIED, &httpdate::fmt_http_date(modified));
 }
 
 /// Texts of our own making are legal header values.

@@ -5,6 +5,7 @@
 //! object or none. Attributes lie in a tree of their own, `attributes/`.
 
 mod attributes;
+mod buffers;
 mod list;
 mod read;
 mod write;

@@ -127,8 +127,13 @@ where
         });
     let switch = LogSwitch::new(&config.filter);
     let lines = lines.with_filter(switch.clone().and(no_headers));
-    let subscriber = tracing_subscriber::registry().with(lines).with(spans);
-    subscriber.try_init().map_err(InitError::Twice)?;
+    let subscriber = tracing_subscriber::registry().with(lines);
+    // A layer that is not there still has every span made, as if it might want it.
+    let set_up = match spans {
+        Some(spans) => subscriber.with(spans).try_init(),
+        None => subscriber.try_init(),
+    };
+    set_up.map_err(InitError::Twice)?;
     Ok(Guard { spans: provider, switch, lines: None })
 }
 

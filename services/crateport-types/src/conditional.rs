@@ -31,7 +31,7 @@ impl ETag {
     /// The tag of a body with this digest.
     #[must_use]
     pub fn of(digest: &Sha256) -> Self {
-        Self(format!("\"{digest}\"").into())
+        Self(["\"", &digest.to_string(), "\""].concat().into())
     }
 
     /// The tag as it stands in the header, quotes included.
@@ -43,7 +43,7 @@ impl ETag {
     /// The tag of the same body in gzip form: another representation, so another strong tag.
     #[must_use]
     pub fn gzip(&self) -> Self {
-        Self(format!("\"{}{GZIP_SUFFIX}\"", self.opaque()).into())
+        Self(["\"", self.opaque(), GZIP_SUFFIX, "\""].concat().into())
     }
 
     fn opaque(&self) -> &str {

@@ -79,9 +79,19 @@ fn nibble(digit: u8) -> Result<u8, InvalidSha256> {
     }
 }
 
+/// The hex digit of a number below 16.
+const fn digit(nibble: u8) -> u8 {
+    if nibble < 10 { b'0' + nibble } else { b'a' + nibble - 10 }
+}
+
 impl fmt::Display for Sha256 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        let mut digits = [0; 64];
+        for (pair, byte) in digits.chunks_exact_mut(2).zip(&self.0) {
+            pair.copy_from_slice(&[digit(byte >> 4), digit(byte & 0xf)]);
+        }
+        // Digits are ASCII.
+        f.pad(std::str::from_utf8(&digits).unwrap_or_default())
     }
 }
 

@@ -61,6 +61,12 @@ impl DistId {
         &self.0
     }
 
+    /// The text, shared with this id.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
+
     /// Rust's own distribution server.
     #[must_use]
     pub fn rustup() -> Self {

@@ -43,12 +43,11 @@ impl DlTemplate {
 
 /// The directory part of an index path, of the name as it is spelled.
 pub(crate) fn prefix(name: &str) -> String {
+    let part = |range: std::ops::Range<usize>| name.get(range).unwrap_or_default();
     match name.len() {
         0..=2 => name.len().to_string(),
-        3 => format!("3/{}", name.get(..1).unwrap_or_default()),
-        _ => {
-            format!("{}/{}", name.get(..2).unwrap_or_default(), name.get(2..4).unwrap_or_default())
-        }
+        3 => ["3/", part(0..1)].concat(),
+        _ => [part(0..2), "/", part(2..4)].concat(),
     }
 }
 

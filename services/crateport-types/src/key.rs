@@ -56,22 +56,28 @@ pub enum Area {
 }
 
 impl StoreKey {
+    /// Every request makes one or two, so they are put together without formatting.
+    fn of(parts: &[&str]) -> Self {
+        Self(parts.concat().into())
+    }
+
     /// The `config.json` that makes the store a registry by itself.
     #[must_use]
     pub fn config(registry: &RegistryId) -> Self {
-        Self(format!("{LAYOUT}/{registry}/index/config.json").into())
+        Self::of(&[LAYOUT, "/", registry.as_str(), "/index/config.json"])
     }
 
     /// An index file.
     #[must_use]
     pub fn index_file(registry: &RegistryId, name: &IndexName) -> Self {
-        Self(format!("{LAYOUT}/{registry}/index/{}", name.path()).into())
+        Self::of(&[LAYOUT, "/", registry.as_str(), "/index/", &name.path()])
     }
 
     /// A crate.
     #[must_use]
     pub fn krate(registry: &RegistryId, name: &CrateName, version: &CrateVersion) -> Self {
-        Self(format!("{LAYOUT}/{registry}/crates/{name}/{name}-{version}.crate").into())
+        let (id, name, version) = (registry.as_str(), name.as_str(), version.as_str());
+        Self::of(&[LAYOUT, "/", id, "/crates/", name, "/", name, "-", version, ".crate"])
     }
 
     /// The upstream's own `config.json`.
@@ -83,7 +89,7 @@ impl StoreKey {
     /// A dist file that never changes.
     #[must_use]
     pub fn dist_file(dist: &DistId, path: &DistPath) -> Self {
-        Self(format!("{LAYOUT}/{dist}/{path}").into())
+        Self::of(&[LAYOUT, "/", dist.as_str(), "/", path.as_str()])
     }
 
     /// One content of a dist file that changes.

@@ -64,7 +64,7 @@ impl IndexName {
     /// Where the index file lies below the index's root: `se/rd/serde`.
     #[must_use]
     pub fn path(&self) -> String {
-        format!("{}/{}", prefix(&self.0), self.0)
+        [&prefix(&self.0), "/", &*self.0].concat()
     }
 
     /// The name whose index file lies at `path`.

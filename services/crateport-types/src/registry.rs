@@ -31,6 +31,12 @@ impl RegistryId {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// The text, shared with this id.
+    #[must_use]
+    pub fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
+    }
 }
 
 impl FromStr for RegistryId {

@@ -17,6 +17,9 @@ use std::process::ExitCode;
 use crate::cli::{Invocation, Refusal};
 use crate::settings::{Loaded, SettingsError};
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// The work failed.
 const FAILED: u8 = 1;
 /// The command line or the settings cannot be used.

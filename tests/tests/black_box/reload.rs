@@ -77,6 +77,27 @@ async fn times_to_live_tokens_and_the_log_are_taken_while_serving() {
 }
 
 #[tokio::test]
+async fn those_of_a_dist_origin_are_taken_too() {
+    let (upstream, internal) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
+    let path = "/dist/channel-rust-internal.toml";
+    internal.put_file_with_sum(path, "internal = true\n");
+    let table = |lines: &str| {
+        format!("[dist.internal]\nurl = \"{}\"\nallow = [\"127.0.0.1\"]\n{lines}", internal.url())
+    };
+    let started =
+        Configured::start(&upstream, "dist-ttl = \"1h\"", &table("token = \"old\"")).await;
+    let url = format!("{}/internal{path}.sha256", started.crateport.url());
+    assert_eq!(get(&url).send().await.status, 200);
+    let sent = || internal.last_request(&format!("{path}.sha256"));
+    assert_eq!(sent().header("authorization"), Some("old"));
+    assert_eq!(outcome(&get(&url).send().await), "hit");
+    started.write("dist-ttl = \"1h\"", &table("token = \"new\"\nttl = \"0s\""));
+    started.reloads("ok", 1.0).await;
+    assert_eq!(outcome(&get(&url).send().await), "revalidated");
+    assert_eq!(sent().header("authorization"), Some("new"));
+}
+
+#[tokio::test]
 async fn what_needs_a_restart_is_named_and_what_is_wrong_changes_nothing() {
     let upstream = ScriptedUpstream::start().await;
     krate("a", "1.0.0").publish(&upstream);

@@ -13,7 +13,6 @@ use http_body::Body;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use pin_project_lite::pin_project;
-use tower::util::Oneshot;
 
 use super::ConnectionInfo;
 use super::activity::{Activity, InFlight, Phase};
@@ -21,7 +20,8 @@ use super::body::{RequestBody, ResponseBody};
 use super::farewell::Farewell;
 use super::h2c::{self, FirstRequest};
 
-/// What a service must be to stand behind a listener. An axum `Router` is one.
+/// What a service must be to stand behind a listener. An axum `Router` is one. It must be ready at any time: its
+/// `poll_ready` is not asked, so that no request is moved while it waits for what never takes time.
 pub trait HttpService:
     tower::Service<
         Request<RequestBody>,
@@ -96,7 +96,7 @@ pin_project! {
     {
         Serve {
             #[pin]
-            response: Oneshot<S, Request<RequestBody>>,
+            response: S::Future,
             in_flight: Option<InFlight>,
             farewell: Option<Farewell>,
         },
@@ -119,7 +119,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Adapter<S> {
         request.extensions_mut().insert(self.info);
         let request = request.map(|incoming| RequestBody::new(incoming, self.body_timeout));
         Call::Serve {
-            response: Oneshot::new(self.service.clone(), request),
+            response: self.service.clone().call(request),
             in_flight: Some(in_flight),
             farewell: self.farewell.clone(),
         }

@@ -16,6 +16,7 @@ use crateport_types::StoreKey;
 use rustix::fs::Stat;
 
 use super::FsStore;
+use super::buffers::{self, Buffer};
 use crate::{ObjectStream, StoreError};
 
 /// The bytes of one open file, in pieces.
@@ -32,7 +33,9 @@ pub(super) struct Open {
 }
 
 /// One piece: small enough for many readers at once, large enough that a system call per piece does not show.
-const PIECE_BYTES: u64 = 128 * 1024;
+const PIECE_BYTES: u64 = buffers::SIZE_BYTES as u64;
+/// Up to here a buffer of the right size costs less than one of the large ones is worth.
+const SMALL_BYTES: usize = 16 * 1024;
 
 impl FsStore {
     pub(super) async fn open_object(&self, key: &StoreKey) -> Result<Option<Open>, StoreError> {
@@ -101,10 +104,20 @@ impl FileReader {
 }
 
 fn read(file: &File, start: u64, length: usize) -> io::Result<Bytes> {
-    let mut buffer = BytesMut::zeroed(length);
-    let read = file.read_at(&mut buffer, start)?;
-    buffer.truncate(read);
-    Ok(buffer.freeze())
+    fill(length, |buffer| file.read_at(buffer, start))
+}
+
+/// A buffer of at most `length` bytes, as far as `read` fills it.
+fn fill<E>(length: usize, read: impl FnOnce(&mut [u8]) -> Result<usize, E>) -> Result<Bytes, E> {
+    if length <= SMALL_BYTES {
+        let mut buffer = BytesMut::zeroed(length);
+        let filled = read(&mut buffer)?;
+        buffer.truncate(filled);
+        return Ok(buffer.freeze());
+    }
+    let mut buffer = Buffer::take();
+    let filled = read(buffer.get_mut(..length).unwrap_or_default())?;
+    Ok(buffer.freeze(filled))
 }
 
 /// What can be had without waiting. `None` means: ask where one may wait.
@@ -114,7 +127,7 @@ mod cached {
     use std::io::{self, IoSliceMut};
     use std::path::Path;
 
-    use bytes::{Bytes, BytesMut};
+    use bytes::Bytes;
     use rustix::fs::{CWD, Mode, OFlags, ResolveFlags};
     use rustix::io::{Errno, ReadWriteFlags};
 
@@ -134,13 +147,11 @@ mod cached {
 
     /// An empty read means the end of the file, and is left to the other path to find out.
     pub(super) fn read(file: &File, start: u64, length: usize) -> Option<Bytes> {
-        let mut buffer = BytesMut::zeroed(length);
-        let into = &mut [IoSliceMut::new(&mut buffer)];
-        let read = rustix::io::preadv2(file, into, start, ReadWriteFlags::NOWAIT)
-            .ok()
-            .filter(|read| *read > 0)?;
-        buffer.truncate(read);
-        Some(buffer.freeze())
+        let read = super::fill(length, |buffer| {
+            let into = &mut [IoSliceMut::new(buffer)];
+            rustix::io::preadv2(file, into, start, ReadWriteFlags::NOWAIT)
+        });
+        read.ok().filter(|piece| !piece.is_empty())
     }
 }
 

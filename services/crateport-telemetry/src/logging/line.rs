@@ -3,12 +3,14 @@
 //! There is one for each request, with many fields, so it does not take the way of other events. It looks as they do,
 //! as text and as JSON, and the log filter decides on it as on them: its target is [`TARGET`].
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
+use std::net::IpAddr;
 use std::sync::OnceLock;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tracing_subscriber::fmt::format::Writer;
-use tracing_subscriber::fmt::time::{FormatTime as _, SystemTime};
+use tracing_subscriber::fmt::time::{self, FormatTime as _};
 
 use super::LogFormat;
 use super::batch::Batches;
@@ -22,12 +24,21 @@ pub enum Field<'a> {
     Text(&'a str),
     /// A count.
     Number(u64),
+    /// Whose request it is.
+    Address(IpAddr),
     /// A duration, in milliseconds with three digits.
     Milliseconds(Duration),
 }
 
 /// What the filter knows the lines of requests by.
 pub const TARGET: &str = "crateport::request";
+
+thread_local! {
+    /// Where a thread writes its lines, one after the other.
+    static LINE: RefCell<String> = const { RefCell::new(String::new()) };
+    /// A second since 1970 in which the thread wrote a line, and how it stands in lines.
+    static SECOND: RefCell<(u64, String)> = const { RefCell::new((0, String::new())) };
+}
 
 static SINK: OnceLock<(LogFormat, Batches)> = OnceLock::new();
 
@@ -50,16 +61,18 @@ pub fn log_request<'a>(fields: impl Iterator<Item = (&'static str, Field<'a>)>) 
         return;
     }
     let Some((format, batches)) = SINK.get() else { return };
-    let mut line = String::with_capacity(512);
-    match format {
-        LogFormat::Text => text(&mut line, fields),
-        LogFormat::Json => json(&mut line, fields),
-    }
-    batches.add(line.as_bytes());
+    LINE.with_borrow_mut(|line| {
+        line.clear();
+        match format {
+            LogFormat::Text => text(line, fields),
+            LogFormat::Json => json(line, fields),
+        }
+        batches.add(line.as_bytes());
+    });
 }
 
 fn text<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field<'a>)>) {
-    time(line);
+    push_time(line);
     line.push_str("  INFO ");
     line.push_str(TARGET);
     line.push_str(": request");
@@ -69,10 +82,16 @@ fn text<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field
         line.push('=');
         match field {
             Field::Word(word) => line.push_str(word),
+            Field::Text(text) if is_plain(text) => {
+                line.push('"');
+                line.push_str(text);
+                line.push('"');
+            }
             Field::Text(text) => {
                 let _ = write!(line, "{text:?}");
             }
             Field::Number(number) => push_number(line, number),
+            Field::Address(address) => push_address(line, address),
             Field::Milliseconds(duration) => push_milliseconds(line, duration),
         }
     }
@@ -81,7 +100,7 @@ fn text<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field
 
 fn json<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field<'a>)>) {
     line.push_str("{\"timestamp\":\"");
-    time(line);
+    push_time(line);
     line.push_str("\",\"level\":\"INFO\",\"message\":\"request\"");
     for (name, field) in fields {
         line.push_str(",\"");
@@ -90,6 +109,11 @@ fn json<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field
         match field {
             Field::Word(text) | Field::Text(text) => push_quoted(line, text),
             Field::Number(number) => push_number(line, number),
+            Field::Address(address) => {
+                line.push('"');
+                push_address(line, address);
+                line.push('"');
+            }
             Field::Milliseconds(duration) => push_milliseconds(line, duration),
         }
     }
@@ -98,24 +122,83 @@ fn json<'a>(line: &mut String, fields: impl Iterator<Item = (&'static str, Field
     line.push_str("\"}\n");
 }
 
-fn time(line: &mut String) {
-    let _ = SystemTime.format_time(&mut Writer::new(line));
+/// Now, as all lines have it (RFC 3339, to the microsecond). Only the first line of a second works out its date.
+fn push_time(line: &mut String) {
+    let now = since_epoch();
+    SECOND.with_borrow_mut(|(second, text)| {
+        if *second == now.as_secs() {
+            line.push_str(text);
+            line.push('.');
+            push_digits(line, u64::from(now.subsec_micros()), 6);
+            line.push('Z');
+            return;
+        }
+        let begin = line.len();
+        let _ = time::SystemTime.format_time(&mut Writer::new(line));
+        let written = line.get(begin..).and_then(|written| written.split_once('.'));
+        // The clock may have gone on to the next second in between.
+        if let Some((date, _)) = written
+            && since_epoch().as_secs() == now.as_secs()
+        {
+            text.clear();
+            text.push_str(date);
+            *second = now.as_secs();
+        }
+    });
+}
+
+fn since_epoch() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
+/// What can stand between quotes as it is.
+fn is_plain(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'"' && byte != b'\\')
 }
 
 fn push_number(line: &mut String, number: u64) {
-    // Writing to a string cannot fail.
-    let _ = write!(line, "{number}");
+    line.push_str(itoa::Buffer::new().format(number));
+}
+
+/// A number with zeros before it.
+fn push_digits(line: &mut String, number: u64, count: usize) {
+    let mut digits = itoa::Buffer::new();
+    let digits = digits.format(number);
+    for _ in digits.len()..count {
+        line.push('0');
+    }
+    line.push_str(digits);
 }
 
 fn push_milliseconds(line: &mut String, duration: Duration) {
     let micros = u64::try_from(duration.as_micros()).unwrap_or(u64::MAX);
     push_number(line, micros / 1000);
-    let _ = write!(line, ".{:03}", micros % 1000);
+    line.push('.');
+    push_digits(line, micros % 1000, 3);
+}
+
+fn push_address(line: &mut String, address: IpAddr) {
+    let IpAddr::V4(address) = address else {
+        // Writing to a string cannot fail.
+        let _ = write!(line, "{address}");
+        return;
+    };
+    for (index, octet) in address.octets().into_iter().enumerate() {
+        if index > 0 {
+            line.push('.');
+        }
+        push_number(line, u64::from(octet));
+    }
 }
 
 /// A JSON string (RFC 8259, section 7).
 fn push_quoted(line: &mut String, text: &str) {
     line.push('"');
+    if is_plain(text) {
+        line.push_str(text);
+        line.push('"');
+        return;
+    }
     for letter in text.chars() {
         match letter {
             '"' | '\\' => {
@@ -135,7 +218,9 @@ fn push_quoted(line: &mut String, text: &str) {
 mod tests {
     use super::*;
 
-    const FIELDS: [(&str, Field<'_>); 5] = [
+    const FIELDS: [(&str, Field<'_>); 7] = [
+        ("client", Field::Address(IpAddr::V4(std::net::Ipv4Addr::new(10, 0, 0, 255)))),
+        ("path", Field::Text("/a b~")),
         ("method", Field::Word("GET")),
         ("user_agent", Field::Text("a \"b\"\\\n\u{1b}")),
         ("bytes", Field::Number(18_446_744_073_709_551_615)),
@@ -150,9 +235,25 @@ mod tests {
         let (_, said) = line.split_once("  INFO ").unwrap();
         assert_eq!(
             said,
-            "crateport::request: request method=GET user_agent=\"a \\\"b\\\"\\\\\\n\\u{1b}\" \
+            "crateport::request: request client=10.0.0.255 path=\"/a b~\" method=GET user_agent=\"a \\\"b\\\"\\\\\\n\\u{1b}\" \
              bytes=18446744073709551615 short_ms=0.005 long_ms=61234.560\n"
         );
+    }
+
+    #[test]
+    fn times_are_those_of_other_lines() {
+        let others = || {
+            let mut text = String::new();
+            time::SystemTime.format_time(&mut Writer::new(&mut text)).unwrap();
+            text
+        };
+        for _ in 0..1000 {
+            let (before, mut line) = (others(), String::new());
+            push_time(&mut line);
+            let after = others();
+            assert_eq!(line.len(), before.len());
+            assert!(before <= line && line <= after, "{before} {line} {after}");
+        }
     }
 
     #[test]
@@ -161,6 +262,7 @@ mod tests {
         json(&mut line, FIELDS.into_iter());
         let read: serde_json::Value = serde_json::from_str(&line).unwrap();
         assert_eq!(read["user_agent"], "a \"b\"\\\n\u{1b}");
+        assert_eq!((&read["client"], &read["path"]), (&"10.0.0.255".into(), &"/a b~".into()));
         assert_eq!(read["bytes"], 18_446_744_073_709_551_615_u64);
         assert_eq!(read["short_ms"], 0.005);
         assert_eq!((&read["level"], &read["target"]), (&"INFO".into(), &TARGET.into()));
