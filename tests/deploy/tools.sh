@@ -1,49 +1,99 @@
 # shellcheck shell=bash
-# What the checks of deploy/ stand on, fetched where it is missing. Sourced; needs `root`, the repository's directory.
-# Debian's packages are unpacked below target/tools and never installed: a Prometheus must not start by itself.
+# What the checks of deploy/, helm/ and terraform/ stand on, fetched where it is missing. Sourced; needs `root`, the
+# repository's directory. Servers are unpacked below target/tools and never installed: a Prometheus must not start by
+# itself. What cannot be fetched is named.
 
 tools="${CARGO_TARGET_DIR:-$root/target}/tools"
 mkdir -p "$tools"
+readonly NEWER_SUITE=trixie
 
 say() { printf '\n== %s\n' "$*"; }
 fail() { printf '%s\n' "$*" >&2; exit 1; }
 
-# A Python that reads YAML, as $python.
-need_python() {
-    local candidate
-    for candidate in python3 /usr/bin/python3; do
-        if "$candidate" -c 'import yaml' 2>/dev/null; then python="$candidate"; return; fi
-    done
-    need_apt python3-yaml
-    say "installing python3-yaml"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y python3 python3-yaml
-    python=/usr/bin/python3
+# A command whose output matters only when it fails.
+quietly() {
+    local log
+    log="$(mktemp)"
+    "$@" >"$log" 2>&1 || { cat "$log" >&2; rm "$log"; fail "failed: $*"; }
+    rm "$log"
 }
 
-need_apt() { # Debian package
+# Reads lists of packages, unless that was done within the hour: read_lists DIRECTORY [APT-GET'S OPTIONS]
+read_lists() {
+    [ -z "$(find "$1/lists-read" -mmin -60 2>/dev/null)" ] || return 0
+    quietly apt-get "${@:2}" -qq update
+    touch "$1/lists-read"
+}
+
+# That Debian's packages can be had.
+need_apt() { # Debian packages, for the message
     if ! command -v apt-get >/dev/null || [ "$(id -u)" != 0 ]; then
-        fail "this check needs Debian's $1: install it and run this again"
+        fail "this check needs Debian's $*: install it and run this again"
     fi
-    ls /var/lib/apt/lists/*_Packages* >/dev/null 2>&1 || apt-get -qq update
+    read_lists "$tools"
+}
+
+install_packages() { # Debian packages
+    need_apt "$@"
+    say "installing $*"
+    DEBIAN_FRONTEND=noninteractive quietly apt-get -qq install --no-install-recommends -y "$@"
+}
+
+need_program() { # command, Debian packages
+    command -v "$1" >/dev/null || install_packages "${@:2}"
+    command -v "$1" >/dev/null || fail "this check needs \`$1\`, and Debian's ${*:2} did not bring it"
+}
+
+# A Python that reads YAML, as $python.
+need_python() {
+    for python in python3 /usr/bin/python3; do
+        if "$python" -c 'import yaml' 2>/dev/null; then return; fi
+    done
+    install_packages python3 python3-yaml
+}
+
+# A Python with these packages of PyPI and no others, as $python: need_venv NAME REQUIREMENTS [PIP'S OPTIONS]
+need_venv() {
+    local directory="$tools/$1" stamp
+    need_program python3 python3
+    python3 -c 'import ensurepip, venv' 2>/dev/null || install_packages python3-venv
+    stamp="$(python3 --version) $(sha256sum <"$2")"
+    if [ "$(cat "$directory/stamp" 2>/dev/null)" != "$stamp" ]; then
+        say "Python's packages, by $(basename "$2")"
+        rm -rf "$directory"
+        quietly python3 -m venv "$directory"
+        quietly "$directory/bin/pip" install --quiet --requirement "$2" "${@:3}"
+        echo "$stamp" >"$directory/stamp"
+    fi
+    python="$directory/bin/python"
+}
+
+# The binary under test, as $CRATEPORT_BIN.
+need_crateport() {
+    export CRATEPORT_BIN="${CRATEPORT_BIN:-${CARGO_TARGET_DIR:-$root/target}/debug/crateport}"
+    [ -x "$CRATEPORT_BIN" ] || fail "there is no $CRATEPORT_BIN: build it with cargo build -p crateport"
 }
 
 # Promtool and prometheus, on the PATH.
 need_prometheus() {
     command -v promtool >/dev/null && command -v prometheus >/dev/null && return
-    need_apt prometheus
     unpack own prometheus prometheus
     PATH="$tools/prometheus/usr/bin:$PATH"
 }
 
 # Where this machine has its packages from.
-debian_mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/$' | head -1; }
+debian_mirror() {
+    # shellcheck disable=SC2016 # apt-get's own words.
+    apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/$' | head -1
+}
 
 # A Debian suite newer than this machine's, for packages that are only unpacked; fills $newer with apt-get's arguments.
 need_newer_apt() {
-    local directory="$tools/apt" suite=sid
+    local directory="$tools/apt-$NEWER_SUITE"
+    need_apt "packages of $NEWER_SUITE"
     mkdir -p "$directory/lists/partial" "$directory/cache/archives/partial"
     : >"$directory/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) $suite main" >"$directory/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) $NEWER_SUITE main" >"$directory/sources.list"
     cat >"$directory/apt.conf" <<CONF
 Dir::State::lists "$directory/lists";
 Dir::State::status "$directory/status";
@@ -52,33 +102,26 @@ Dir::Etc::sourcelist "$directory/sources.list";
 Dir::Etc::sourceparts "/nonexistent";
 CONF
     newer=(-c "$directory/apt.conf")
-    ls "$directory"/lists/*_Packages* >/dev/null 2>&1 || apt-get "${newer[@]}" -qq update
+    read_lists "$directory" "${newer[@]}"
 }
 
 # Unpacks packages into target/tools/NAME: unpack own|newer NAME PACKAGE...
 unpack() {
     local suite="$1" name="$2" package apt=()
     shift 2
-    [ "$suite" = own ] || apt=("${newer[@]}")
     [ ! -d "$tools/$name" ] || return 0
+    if [ "$suite" = own ]; then need_apt "$@"; else need_newer_apt && apt=("${newer[@]}"); fi
     say "unpacking $*"
     rm -rf "$tools/$name.new" && mkdir -p "$tools/$name.new"
     (
-        cd "$tools/$name.new"
+        cd "$tools/$name.new" || exit
         for package in "$@"; do
-            apt-get ${apt[@]+"${apt[@]}"} -qq download "$package" 2>/dev/null
+            quietly apt-get ${apt[@]+"${apt[@]}"} -qq download "$package"
         done
         for package in ./*.deb; do dpkg-deb -x "$package" .; done
         rm ./*.deb
     )
     mv "$tools/$name.new" "$tools/$name"
-}
-
-need_program() { # command, Debian package
-    command -v "$1" >/dev/null && return
-    need_apt "$2"
-    say "installing $2"
-    DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends -y "$2" >/dev/null
 }
 
 # A Docker with compose: the machine's, or one of our own which ends with the script.
@@ -87,7 +130,6 @@ need_docker() {
     export DOCKER_CONFIG="$tools/docker-config"
     need_program runc runc
     need_program iptables iptables
-    need_newer_apt
     unpack newer docker docker.io docker-cli docker-compose docker-buildx
     unpack own containerd containerd tini
     mkdir -p "$DOCKER_CONFIG/cli-plugins"
@@ -161,11 +203,11 @@ DOCKERFILE
     rm -rf "$directory"
 }
 
-# The image under test, by deploy/Dockerfile. PROFILE=release for the real one; `dev` is built sooner.
+# The image under test, of the sources in a directory, by deploy/Dockerfile. PROFILE=release for the real one; `dev` is built sooner.
 need_crateport_image() {
     need_image "$(sed -n 's/^ARG RUST_IMAGE=//p' "$root/deploy/Dockerfile")" rust_image
     export CRATEPORT_IMAGE="${CRATEPORT_IMAGE:-crateport:tests}"
     say "building $CRATEPORT_IMAGE (profile ${PROFILE:-dev})"
     docker build --progress=plain --file "$root/deploy/Dockerfile" --build-arg "PROFILE=${PROFILE:-dev}" \
-        --tag "$CRATEPORT_IMAGE" "${1:-$root}" >"$tools/image.log" 2>&1 || { tail -40 "$tools/image.log"; fail "the build failed"; }
+        --tag "$CRATEPORT_IMAGE" "$1" >"$tools/image.log" 2>&1 || { tail -40 "$tools/image.log"; fail "the build failed"; }
 }

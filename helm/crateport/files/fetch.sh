@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # Fetches what cargo would fetch, and compares the crate's SHA-256 with the index. Wants BASE, REGISTRY, CRATE, VERSION
 # and TIMEOUT; needs sh, curl and sha256sum.
 fail() { echo "FAILED: $*" >&2; exit 1; }

@@ -193,12 +193,6 @@ spec:
         {{- toYaml . | nindent 8 }}
       {{- end }}
       {{- end }}
-      {{- if and .Values.drain.delaySeconds (include "crateport.canSleep" .) }}
-      lifecycle:
-        preStop:
-          sleep:
-            seconds: {{ .Values.drain.delaySeconds }}
-      {{- end }}
       securityContext:
         {{- toYaml .Values.securityContext | nindent 8 }}
       resources:

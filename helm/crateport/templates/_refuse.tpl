@@ -42,7 +42,15 @@
 {{- if and (not $v.redis.url) (or $v.redis.existingSecret $v.redis.password $v.redis.username) }}{{ fail "redis has a user or a password and no url" }}{{ end -}}
 {{- range $id, $registry := $v.registries -}}
 {{- if and (ne $id "crates-io") (not $registry.index) }}{{ fail (printf "registries.%s needs an index" $id) }}{{ end -}}
-{{- if gt (len (compact (list $registry.token $registry.existingSecret (index $registry "token-file")))) 1 }}{{ fail (printf "registries.%s has its token in more than one place: keep one of token, existingSecret and token-file" $id) }}{{ end -}}
+{{- if or (hasKey $v.dist $id) (eq $id "rustup") }}{{ fail (printf "registries.%s and dist.%s share the first part of their addresses: give one of them another id" $id $id) }}{{ end -}}
+{{- end -}}
+{{- range $id, $origin := $v.dist -}}
+{{- if and (ne $id "rustup") (not $origin.url) }}{{ fail (printf "dist.%s needs a url" $id) }}{{ end -}}
+{{- end -}}
+{{- range $group := include "crateport.upstreamGroups" . | splitList " " -}}
+{{- range $id, $upstream := index $v $group -}}
+{{- if gt (len (compact (list $upstream.token $upstream.existingSecret (index $upstream "token-file")))) 1 }}{{ fail (printf "%s.%s has its token in more than one place: keep one of token, existingSecret and token-file" $group $id) }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- if and $v.caBundle.existingConfigMap $v.caBundle.existingSecret }}{{ fail "caBundle has an existingConfigMap and an existingSecret: keep one" }}{{ end -}}
 {{- if and $v.caBundle.replaceSystem (not (include "crateport.hasCaBundle" .)) }}{{ fail "caBundle.replaceSystem needs caBundle.existingConfigMap or caBundle.existingSecret" }}{{ end -}}

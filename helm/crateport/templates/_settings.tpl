@@ -31,10 +31,6 @@
 {{- add .Values.drain.delaySeconds (mul 2 .Values.drain.timeoutSeconds) 10 -}}
 {{- end }}
 
-{{- define "crateport.canSleep" -}}
-{{- if semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}yes{{ end -}}
-{{- end }}
-
 {{- define "crateport.address" -}}
 {{- if contains ":" .host }}[{{ .host }}]:{{ .port }}{{ else }}{{ .host }}:{{ .port }}{{ end -}}
 {{- end }}
@@ -68,6 +64,7 @@
 {{- end -}}
 {{- $_ := set $settings "listen" $listen -}}
 {{- $_ := set $settings "ops-listen" (include "crateport.address" (dict "host" .Values.bindAddress "port" 8081)) -}}
+{{- $_ := set $settings "drain-delay" (printf "%ds" (int64 .Values.drain.delaySeconds)) -}}
 {{- $_ := set $settings "drain-timeout" (printf "%ds" (int64 .Values.drain.timeoutSeconds)) -}}
 {{- if include "crateport.hasCaBundle" . -}}
 {{- $_ := set $settings "upstream-ca-files" (list "/etc/crateport/ca/ca.crt") -}}
@@ -94,16 +91,21 @@
 {{- $_ := set $settings "coord" "local" -}}
 {{- end -}}
 {{- include "crateport.tomlTable" $settings | trim }}
-{{- range $id, $registry := .Values.registries }}
+{{- range $group := include "crateport.upstreamGroups" . | splitList " " }}
+{{- range $id, $upstream := index $.Values $group }}
 
-[registries.{{ $id }}]
-{{- include "crateport.tomlTable" (omit $registry "token" "existingSecret" "existingSecretKey") }}
+[{{ $group }}.{{ $id }}]
+{{- include "crateport.tomlTable" (omit $upstream "token" "existingSecret" "existingSecretKey") }}
 {{- end }}
-{{- range $id, $origin := .Values.dist }}
+{{- end }}
+{{- end }}
 
-[dist.{{ $id }}]
-{{- include "crateport.tomlTable" $origin }}
-{{- end }}
+{{/* The values whose entries are upstreams by id, each with a token perhaps: tables of the file have the same names. */}}
+{{- define "crateport.upstreamGroups" -}}registries dist{{- end }}
+
+{{/* Where the chart's own Secret has an upstream's token: (dict "group" text "id" text) */}}
+{{- define "crateport.tokenKey" -}}
+{{- printf "%s-%s-token" (ternary "registry" "dist" (eq .group "registries")) .id -}}
 {{- end }}
 
 {{/* The values that the chart has to keep in a Secret of its own, by key. */}}
@@ -114,8 +116,10 @@
 {{- $_ := set $data "s3-secret-access-key" .secretAccessKey -}}
 {{- end }}{{ end -}}
 {{- if .Values.redis.password }}{{ $_ := set $data "redis-password" .Values.redis.password }}{{ end -}}
-{{- range $id, $registry := .Values.registries -}}
-{{- if $registry.token }}{{ $_ := set $data (printf "registry-%s-token" $id) $registry.token }}{{ end -}}
+{{- range $group := include "crateport.upstreamGroups" . | splitList " " -}}
+{{- range $id, $upstream := index $.Values $group -}}
+{{- if $upstream.token }}{{ $_ := set $data (include "crateport.tokenKey" (dict "group" $group "id" $id)) $upstream.token }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- if $data }}{{ toYaml $data }}{{ end -}}
 {{- end }}
@@ -147,12 +151,14 @@
 {{- include "crateport.secretVariable" (dict "variable" "CRATEPORT_REDIS_PASSWORD" "name" $own "key" "redis-password") -}}
 {{- end -}}
 {{- end -}}
-{{- range $id, $registry := .Values.registries -}}
-{{- $variable := printf "CRATEPORT_REGISTRIES_%s_TOKEN" ($id | upper | replace "-" "_") -}}
-{{- if $registry.existingSecret -}}
-{{- include "crateport.secretVariable" (dict "variable" $variable "name" $registry.existingSecret "key" (default "token" $registry.existingSecretKey)) -}}
-{{- else if $registry.token -}}
-{{- include "crateport.secretVariable" (dict "variable" $variable "name" $own "key" (printf "registry-%s-token" $id)) -}}
+{{- range $group := include "crateport.upstreamGroups" . | splitList " " -}}
+{{- range $id, $upstream := index $.Values $group -}}
+{{- $variable := printf "CRATEPORT_%s_%s_TOKEN" $group $id | upper | replace "-" "_" -}}
+{{- if $upstream.existingSecret -}}
+{{- include "crateport.secretVariable" (dict "variable" $variable "name" $upstream.existingSecret "key" (default "token" $upstream.existingSecretKey)) -}}
+{{- else if $upstream.token -}}
+{{- include "crateport.secretVariable" (dict "variable" $variable "name" $own "key" (include "crateport.tokenKey" (dict "group" $group "id" $id))) -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 {{- end }}
@@ -170,8 +176,10 @@
 {{/* The TCP ports that pods go out to, as a JSON list of texts. */}}
 {{- define "crateport.egressPorts" -}}
 {{- $ports := list "443" -}}
-{{- range $id, $registry := .Values.registries -}}
-{{- with $registry.index }}{{ $ports = append $ports (include "crateport.port" (dict "url" (trimPrefix "sparse+" .) "default" "80")) }}{{ end -}}
+{{- range $group := include "crateport.upstreamGroups" . | splitList " " -}}
+{{- range $id, $upstream := index $.Values $group -}}
+{{- with default $upstream.url $upstream.index }}{{ $ports = append $ports (include "crateport.port" (dict "url" (trimPrefix "sparse+" .) "default" "80")) }}{{ end -}}
+{{- end -}}
 {{- end -}}
 {{- with index .Values.settings "otlp-endpoint" }}{{ $ports = append $ports (include "crateport.port" (dict "url" . "default" "80")) }}{{ end -}}
 {{- if include "crateport.isFleet" . -}}

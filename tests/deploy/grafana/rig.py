@@ -304,6 +304,9 @@ class Fleet:
             until("a stale answer", lambda one=replica: self.is_stale(one))
             replica.index(f"new-{turn}")
         self.upstream.is_down = False
+        for replica in self.replicas:
+            # A host that failed is left alone for a while.
+            until("upstream is asked again", lambda one=replica: one.index(f"back-{turn}") == 200)
 
     @staticmethod
     def is_stale(replica):

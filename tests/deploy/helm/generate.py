@@ -15,7 +15,7 @@ from chart import CHART, CI_FILES, HERE, REPO, rendered
 
 # Settings that other values of the chart decide.
 DERIVED = {
-    "listen", "ops-listen", "store", "coord", "drain-timeout", "spool-dir", "upstream-ca-files",
+    "listen", "ops-listen", "store", "coord", "drain-delay", "drain-timeout", "spool-dir", "upstream-ca-files",
     "s3-endpoint", "s3-public-endpoint", "s3-region", "s3-path-style", "s3-encryption",
     "redis-prefix", "redis-username", "redis-password", "redis-password-file", "redis-ca-file",
 }
@@ -125,7 +125,7 @@ def expected():
 def strays(paths):
     """Files where only generated ones may be."""
     places = [*(HERE / "golden").glob("*"), *(CHART / "files").glob("*/*")]
-    return [path for path in places if path not in paths and path.name != ".gitkeep"]
+    return [path for path in places if path not in paths]
 
 
 def update():

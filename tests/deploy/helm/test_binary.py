@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import shlex
 import socket
 import subprocess
@@ -30,13 +31,12 @@ def read_by_the_service(objects, tmp_path):
 @pytest.mark.parametrize("ci_file", CI_FILES)
 def test_the_service_takes_every_configuration_and_every_secret(ci_file, tmp_path):
     values = values_of(ci_file)
-    # The service does not read [dist.<id>] yet.
-    values.pop("dist", None)
     done = read_by_the_service(render3(values), tmp_path)
     assert done.returncode == 0, done.stderr
-    for id, registry in values.get("registries", {}).items():
-        if "token" in registry or "existingSecret" in registry:
-            assert f"registries.{id}.token" in done.stdout and "***" in done.stdout
+    for group in ("registries", "dist"):
+        for id, upstream in values.get(group, {}).items():
+            if "token" in upstream or "existingSecret" in upstream:
+                assert re.search(rf"^{group}\.{id}\.token\b.*\*\*\*", done.stdout, re.MULTILINE), done.stdout
 
 
 def test_the_service_does_refuse_what_it_does_not_know(tmp_path):

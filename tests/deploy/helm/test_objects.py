@@ -9,7 +9,8 @@ from chart import CI_FILES, RELEASE, config_of, find, merged, pods, render3, ren
 every_ci_file = pytest.mark.parametrize("ci_file", CI_FILES)
 # Objects that the ci files take from outside.
 EXTERNAL = {
-    "Secret": {"company-ca", "crates-redis", "crates-s3", "crates-tls", "garage", "internal-registry", "mirror", "pull"},
+    "Secret": {"company-ca", "crates-redis", "crates-s3", "crates-tls", "garage", "internal-registry", "mirror", "pull",
+               "toolchains"},
     "ConfigMap": {"company-ca", "proxy"},
     "PersistentVolumeClaim": set(),
 }
@@ -148,23 +149,18 @@ def test_every_container_meets_the_restricted_standard(ci_file):
 
 @every_ci_file
 def test_the_end_of_a_pod_is_longer_than_its_drain_and_needs_no_shell(ci_file):
-    for kubernetes in ("1.29", "1.36"):
-        objects = rendered(ci_file, kubernetes)
-        [(_, spec)] = servers(objects)
-        lifecycle = spec["containers"][0].get("lifecycle", {})
-        delay = lifecycle.get("preStop", {}).get("sleep", {}).get("seconds", 0)
-        assert lifecycle in ({}, {"preStop": {"sleep": {"seconds": delay}}})
-        assert kubernetes == "1.36" or not lifecycle
-        config = config_of(objects)
-        drain = int(config["drain-timeout"].removesuffix("s"))
-        # Requests in flight and then fills may each take that long.
-        assert spec["terminationGracePeriodSeconds"] > delay + 2 * drain
+    objects = rendered(ci_file)
+    [(_, spec)] = servers(objects)
+    assert "lifecycle" not in spec["containers"][0]
+    delay, drain = (int(config_of(objects)[name].removesuffix("s")) for name in ("drain-delay", "drain-timeout"))
+    # Requests in flight and then fills may each take that long.
+    assert spec["terminationGracePeriodSeconds"] > delay + 2 * drain
 
 
 @every_ci_file
 def test_no_secret_stands_in_an_open_text(ci_file):
     values = str(values_of(ci_file))
-    secrets = re.findall(r"example-(?:secret|password|token)", values)
+    secrets = re.findall(r"example-[a-z-]*(?:secret|password|token)", values)
     others = [it for it in rendered(ci_file) if it["kind"] != "Secret"]
     assert not any(secret in str(others) for secret in secrets)
 
@@ -231,8 +227,9 @@ def test_the_network_policy_lets_out_what_the_values_name_and_no_more():
     assert ports("fleet") == [53, 443, 6379]
     assert ports("fleet-eks-irsa") == [53, 443, 4318, 6380]
     assert ports("fleet-eks-pod-identity") == [53, 80, 443, 6379]
+    assert ports("fleet-everything-else") == [53, 443, 3128, 3900, 8443]
     cilium = find(rendered("fleet-minio"), "CiliumNetworkPolicy")["spec"]["egress"]
-    assert [port["port"] for port in cilium[1]["toPorts"][0]["ports"]] == ["443", "8000", "9000", "26379", "6379"]
+    assert [port["port"] for port in cilium[1]["toPorts"][0]["ports"]] == ["443", "8000", "8001", "9000", "26379", "6379"]
 
 
 def test_a_changed_configuration_or_secret_replaces_the_pods():
