@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crateport_coord::{Coordinator, Health};
 use crateport_store::{ObjectStore, Scratch};
-use crateport_types::{RegistryId, Resource};
+use crateport_types::{RegistryId, Resource, StoreKey};
 use crateport_upstream::{Condition, Upstream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -19,6 +19,7 @@ use crate::index::Refreshed;
 use crate::known::KnownConfig;
 use crate::metrics::CacheMetrics;
 use crate::stored::{Present, Trusted};
+use crate::uses::{Client, Uses};
 use crate::{Answer, CacheLimits, Failure, Redirects, RegistryPolicy, ServeError};
 
 /// A pull-through cache of some registries. Cheap to clone.
@@ -59,6 +60,7 @@ pub(crate) struct Inner {
     pub(crate) fills: Flights<Result<Filled, ServeError>>,
     pub(crate) fill_permits: Semaphore,
     pub(crate) ahead: Ahead,
+    pub(crate) uses: Uses,
     pub(crate) metrics: CacheMetrics,
     /// Everything that goes on without a client waiting for it.
     pub(crate) tasks: TaskTracker,
@@ -105,6 +107,7 @@ impl Cache {
             fills: Flights::default(),
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
+            uses: Uses::start(Arc::clone(&ports.store), limits.uses.clone(), metrics)?,
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
             registries: registries.into_iter().map(registry).collect(),
@@ -112,6 +115,7 @@ impl Cache {
             ports,
         }));
         due.run(&cache.0);
+        crate::purge::watch(&cache.0);
         Ok(cache)
     }
 
@@ -156,6 +160,22 @@ impl Cache {
         &self.0.ports.store
     }
 
+    /// The coordinator beneath.
+    #[must_use]
+    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
+        &self.0.ports.coordinator
+    }
+
+    /// Forgets all that this process knows of an object; what the store has stays.
+    pub async fn forget(&self, key: &StoreKey) {
+        self.0.forget(key).await;
+    }
+
+    /// Takes note of who was served an object.
+    pub fn record_use(&self, key: StoreKey, client: Client) {
+        self.0.uses.record(key, client);
+    }
+
     /// Brings the gauges up to date, before they are read.
     pub async fn observe(&self) {
         self.0.hot.settle().await;
@@ -167,8 +187,11 @@ impl Cache {
     }
 
     /// Lets fills and refreshes under way come to their end, for at most `patience`. Tells whether all did.
+    /// Then the last uses are written.
     pub async fn drain(&self, patience: Duration) -> bool {
         self.0.tasks.close();
-        tokio::time::timeout(patience, self.0.tasks.wait()).await.is_ok()
+        let ended = tokio::time::timeout(patience, self.0.tasks.wait()).await.is_ok();
+        self.0.uses.flush().await;
+        ended
     }
 }

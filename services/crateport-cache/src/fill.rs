@@ -213,7 +213,7 @@ impl Inner {
         match self.ports.store.put(key, verified.payload, options).await {
             Ok(meta) => {
                 self.trusted.insert(key.clone(), &meta, verified.checksum).await;
-                self.present.insert(key.clone(), verified.checksum, meta.size_bytes).await;
+                self.present.insert(key.clone(), verified.checksum, &meta).await;
                 STORED
             }
             Err(error) => {

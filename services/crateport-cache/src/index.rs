@@ -12,6 +12,7 @@ use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
 use tracing::debug;
 
+pub(crate) use self::kept::without_validators;
 use crate::cache::{Inner, Registry};
 use crate::flight::{NoResult, Seat, Takeoff, Ticket};
 use crate::freshness::{Freshness, Judgement};

@@ -16,14 +16,17 @@ mod index;
 mod known;
 mod krate;
 mod metrics;
+mod purge;
 mod search;
 mod spool;
 mod stored;
+pub mod uses;
 
 pub use answer::{Answer, Failure, Payload, PresignedUrl, ServeError};
 pub use cache::{Cache, Ports, RegistrySetup};
 pub use config::{CacheLimits, RegistryPolicy};
 pub use delivery::{DeliveryMode, DeliveryPolicy, Redirects};
 pub use hot::IndexCopy;
+pub use purge::{Purged, holds_after, purge};
 pub use spool::{SpoolError, SpoolReader};
 pub use stored::StoredObject;

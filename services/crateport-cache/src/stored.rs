@@ -31,9 +31,17 @@ pub struct StoredObject {
 #[derive(Clone, Debug)]
 pub(crate) struct Trusted(moka::future::Cache<StoreKey, (ObjectVersion, Sha256)>);
 
-/// The objects that were seen in the store a short while ago: their digests and sizes.
+/// The objects that were seen in the store a short while ago.
 #[derive(Clone, Debug)]
-pub(crate) struct Present(moka::future::Cache<StoreKey, (Sha256, u64)>);
+pub(crate) struct Present(moka::future::Cache<StoreKey, Seen>);
+
+/// An object as it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    checksum: Sha256,
+    size_bytes: u64,
+    modified: SystemTime,
+}
 
 /// Small pieces let other work in between when large objects are hashed.
 const HASHES_AT_ONCE_MAX: usize = 4;
@@ -85,12 +93,23 @@ impl Present {
     }
 
     /// Remembers an object that was seen or written.
-    pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, size_bytes: u64) {
-        self.0.insert(key, (checksum, size_bytes)).await;
+    pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, meta: &ObjectMeta) {
+        let ObjectMeta { size_bytes, modified, .. } = *meta;
+        self.0.insert(key, Seen { checksum, size_bytes, modified }).await;
+    }
+}
+
+impl Present {
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
     }
 }
 
 impl Trusted {
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
+    }
+
     pub(crate) fn new(objects_max: u64) -> Self {
         Self(moka::future::Cache::new(objects_max))
     }
@@ -149,8 +168,8 @@ impl Inner {
             return None;
         }
         let store = &self.ports.store;
-        let size_bytes = match self.present.0.get(key).await {
-            Some((digest, size_bytes)) if digest == *expected => size_bytes,
+        let (size_bytes, modified) = match self.present.0.get(key).await {
+            Some(seen) if seen.checksum == *expected => (seen.size_bytes, seen.modified),
             _ => {
                 let meta = store.head(key).await.ok()??;
                 if meta.checksum != Some(*expected)
@@ -158,15 +177,16 @@ impl Inner {
                 {
                     return None;
                 }
-                self.present.insert(key.clone(), *expected, meta.size_bytes).await;
-                meta.size_bytes
+                self.present.insert(key.clone(), *expected, &meta).await;
+                (meta.size_bytes, meta.modified)
             }
         };
         match plan(policy, redirects, size_bytes) {
-            Plan::Redirect => {
+            // The object must be there for as long as the URL is good.
+            Plan::Redirect if self.uses.hold(key, modified).await => {
                 store.presign(key, policy.url_lifetime).await.ok()?.map(PresignedUrl::new)
             }
-            Plan::Stream => None,
+            Plan::Redirect | Plan::Stream => None,
         }
     }
 
@@ -184,6 +204,7 @@ impl Inner {
         };
         match digest {
             Some(digest) if digest == *expected => {
+                self.uses.touch(key, object.meta.modified);
                 let (store, key, checksum) = (Arc::clone(store), key.clone(), *expected);
                 Ok(Some(StoredObject { store, key, object, checksum }))
             }

@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crateport_cache::uses::Client;
 use crateport_cache::{Cache, Redirects, ServeError};
 use crateport_telemetry::accept_context;
-use crateport_types::{DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind};
+use crateport_types::{
+    CacheClass, DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind, StoreKey,
+};
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -206,6 +209,9 @@ impl Shared {
             registry: &id,
             kind,
         };
+        if let Some(key) = used(&head.method, &resource, &id) {
+            self.cache.record_use(key, self.user(head));
+        }
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
         match form.respond(answer).await {
@@ -218,6 +224,16 @@ impl Shared {
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
                 Made { registry: Some(id), ..Made::failed(&error, kind) }
             }
+        }
+    }
+
+    /// Who asks, for the record of uses.
+    fn user(&self, head: &Parts) -> Client {
+        let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Client {
+            address: Some(self.base.client(&head.headers, &connection(head))),
+            user_agent: agent.map(Into::into),
+            token_name: None,
         }
     }
 
@@ -306,6 +322,12 @@ impl Route<'_> {
 fn redirects(head: &Parts) -> Redirects {
     let stream = head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == STREAM));
     if stream || head.method == Method::HEAD { Redirects::Unwanted } else { Redirects::Followed }
+}
+
+/// The object that this request uses: index files are asked for too often, and HEAD pulls nothing.
+fn used(method: &Method, resource: &Resource, registry: &RegistryId) -> Option<StoreKey> {
+    let is_use = method == Method::GET && resource.kind().cache_class() == CacheClass::Immutable;
+    resource.key(registry).filter(|_| is_use)
 }
 
 /// The listener says how the connection came about; behind anything else, nothing is known of it.

@@ -5,16 +5,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
+use axum::routing::{get, post};
 use crateport_cache::Cache;
 use crateport_coord::Health;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
-use crateport_types::StoreKey;
+use crateport_types::{CrateName, CrateVersion, RegistryId, StoreKey};
 use crateport_upstream::Condition;
+use serde::Deserialize;
 use serde_json::json;
 
 /// What the ops listener tells of.
@@ -30,6 +31,17 @@ pub struct OpsConfig {
     pub version: &'static str,
     /// The name of this replica.
     pub replica: String,
+    /// How often each replica looks for purges.
+    pub purge_poll: Duration,
+}
+
+/// What is to be purged.
+#[derive(Debug, Deserialize)]
+struct PurgeQuery {
+    registry: String,
+    #[serde(rename = "crate")]
+    name: String,
+    version: Option<String>,
 }
 
 /// Whether this replica wants requests: until it begins to shut down.
@@ -57,6 +69,7 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
+        .route("/purge", post(purge))
         .with_state(Arc::new(config))
 }
 
@@ -105,6 +118,40 @@ async fn metrics(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Err(error) => {
             (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], error.to_string())
         }
+    }
+}
+
+/// Answers once the purge holds on every replica that reaches the store.
+async fn purge(
+    State(ops): State<Arc<OpsConfig>>,
+    Query(query): Query<PurgeQuery>,
+) -> impl IntoResponse {
+    let told = |status, told: serde_json::Value| {
+        (status, [(CONTENT_TYPE, "application/json")], format!("{told}\n"))
+    };
+    let refused = |error: String| told(StatusCode::BAD_REQUEST, json!({"error": error}));
+    let (name, version) = (query.name.parse::<CrateName>(), query.version.as_deref());
+    let (registry, name) = match (query.registry.parse::<RegistryId>(), name) {
+        (Ok(registry), Ok(name)) => (registry, name),
+        (Err(error), _) => return refused(error.to_string()),
+        (_, Err(error)) => return refused(error.to_string()),
+    };
+    if !ops.cache.registries().any(|(id, _)| *id == registry) {
+        return refused(format!("no registry `{registry}` is configured here"));
+    }
+    let version = match version.map(str::parse::<CrateVersion>).transpose() {
+        Ok(version) => version,
+        Err(error) => return refused(error.to_string()),
+    };
+    let (store, coordinator) = (&**ops.cache.store(), &**ops.cache.coordinator());
+    let purge = crateport_cache::purge(store, coordinator, &registry, &name, version.as_ref());
+    match Box::pin(purge).await {
+        Ok(purged) => {
+            tokio::time::sleep(crateport_cache::holds_after(ops.purge_poll)).await;
+            let told_of = json!({"crates": purged.crates, "index_files": purged.index_files});
+            told(StatusCode::OK, told_of)
+        }
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, json!({"error": error.to_string()})),
     }
 }
 

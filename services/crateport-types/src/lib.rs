@@ -6,6 +6,7 @@
 mod base;
 mod conditional;
 mod config_json;
+mod day;
 mod digest;
 mod dl;
 mod index;
@@ -20,10 +21,11 @@ mod secret;
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use conditional::{ETag, IfNoneMatch, Validators};
 pub use config_json::{InvalidConfigJson, RegistryConfig};
+pub use day::{Day, InvalidDay};
 pub use digest::{Hasher, InvalidSha256, Sha256};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
-pub use key::{Area, StoreKey};
+pub use key::{Area, Named, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };

@@ -3,11 +3,17 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crate::settings::{Inputs, Setting, TABLE, usual_files};
+use crateport_operate::{Deed, Scope};
+use crateport_types::{
+    CrateName, CrateVersion, Day, InvalidName, InvalidRegistryId, InvalidVersion, RegistryId,
+};
+
+use crate::settings::{Count, Inputs, Setting, Size, TABLE, Timeout, Word, usual_files};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -18,6 +24,60 @@ pub(crate) enum Invocation {
     Check(Inputs),
     /// Print the settings, or what clients need.
     Config(Inputs, Lines),
+    /// Remove what is not used.
+    Sweep(Inputs, SweepOptions),
+    /// Read the store and say what is wrong.
+    Verify(Inputs, VerifyOptions),
+    /// Have upstream asked again.
+    Purge(Inputs, PurgeOptions),
+}
+
+/// What is said of a verification besides the settings.
+#[derive(Debug)]
+pub(crate) struct VerifyOptions {
+    /// What is read.
+    pub(crate) scope: Scope,
+    /// What becomes of what is wrong.
+    pub(crate) repair: Mending,
+}
+
+/// What becomes of what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mending {
+    /// It is told.
+    Tell,
+    /// It is dropped and fetched again.
+    Refetch,
+}
+
+/// What is purged.
+#[derive(Debug)]
+pub(crate) struct PurgeOptions {
+    pub(crate) registry: RegistryId,
+    pub(crate) name: CrateName,
+    pub(crate) version: Option<CrateVersion>,
+}
+
+/// What is said of a sweep besides the settings.
+#[derive(Debug)]
+pub(crate) struct SweepOptions {
+    /// Instead of the setting.
+    pub(crate) unused_for: Option<Duration>,
+    /// Instead of the setting.
+    pub(crate) size_bytes_max: Option<u64>,
+    /// Whether it is done.
+    pub(crate) deed: Deed,
+    /// Whether each object that goes has a line.
+    pub(crate) detail: Detail,
+}
+
+/// How much is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// A line for each object.
+    Objects,
+    /// The sums.
+    Sums,
 }
 
 /// What `config` prints.
@@ -46,7 +106,10 @@ Examples:
   crateport serve --listen 0.0.0.0:8080 --store fs:/var/lib/crateport
   crateport serve --listen 0.0.0.0:8443,cert=/etc/tls/tls.crt,key=/etc/tls/tls.key
   crateport config --cargo                 the lines for cargo's configuration
-  crateport check                          would it work here?";
+  crateport check                          would it work here?
+  crateport sweep --unused-for 90d --max-size 500GiB --dry-run
+  crateport verify --since 7d --repair
+  crateport purge crates-io serde@1.0.200";
 
 const SETTINGS_HELP: &str = "\
 Every setting is a flag (--index-ttl 60s), an environment variable (CRATEPORT_INDEX_TTL=60s) and a key of the
@@ -63,6 +126,9 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
     match matches.remove_subcommand() {
         Some((name, matches)) if name == "serve" => Ok(Invocation::Serve(inputs(matches))),
         Some((name, matches)) if name == "check" => Ok(Invocation::Check(inputs(matches))),
+        Some((name, matches)) if name == "sweep" => Ok(sweep(matches)),
+        Some((name, matches)) if name == "verify" => Ok(verify(matches)),
+        Some((name, matches)) if name == "purge" => purge(matches),
         Some((_, matches)) => {
             let lines = match (matches.get_flag("cargo"), matches.get_flag("rustup")) {
                 (true, _) => Lines::Cargo,
@@ -87,11 +153,120 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand(with_settings("serve", "Serve clients until told to stop"))
         .subcommand(with_settings("check", "Find out whether serving would work here"))
+        .subcommand(sweep_command())
+        .subcommand(verify_command())
+        .subcommand(purge_command())
         .subcommand(
             with_settings("config", "Print the effective settings and where each comes from")
                 .arg(lines("cargo", "Print the lines for cargo's configuration instead"))
                 .arg(lines("rustup", "Print what rustup needs instead").conflicts_with("cargo")),
         )
+}
+
+fn sweep_command() -> Command {
+    let flag = |name: &'static str| Arg::new(name).long(name);
+    with_settings("sweep", "Remove what was not used for long and can be fetched again")
+        .arg(
+            flag("unused-for")
+                .value_name(Timeout::VALUE_NAME)
+                .value_parser(word::<Timeout>)
+                .help("Instead of sweep-unused-for: what was not used for so long goes, as in 90d"),
+        )
+        .arg(flag("max-size").value_name(Size::VALUE_NAME).value_parser(word::<Size>).help(
+            "Instead of sweep-max-size: the least recently used go until the store is no larger",
+        ))
+        .arg(flag("dry-run").action(ArgAction::SetTrue).help("Remove nothing, and print the same"))
+        .arg(flag("quiet").action(ArgAction::SetTrue).help("Print the sums only"))
+}
+
+fn sweep(mut matches: ArgMatches) -> Invocation {
+    let options = SweepOptions {
+        unused_for: matches.remove_one("unused-for"),
+        size_bytes_max: matches.remove_one("max-size"),
+        deed: if matches.get_flag("dry-run") { Deed::Tell } else { Deed::Remove },
+        detail: if matches.get_flag("quiet") { Detail::Sums } else { Detail::Objects },
+    };
+    Invocation::Sweep(inputs(matches), options)
+}
+
+fn verify_command() -> Command {
+    let flag = |name: &'static str| Arg::new(name).long(name);
+    with_settings("verify", "Read the store, and say what is not as it should be")
+        .arg(
+            flag("sample")
+                .value_name(Count::VALUE_NAME)
+                .value_parser(word::<Count>)
+                .conflicts_with("since")
+                .help("Read so many objects, by chance, and not all"),
+        )
+        .arg(
+            flag("since").value_name("DAY|DURATION").value_parser(since).help(
+                "Read what was written since a day, as in 2026-01-31, or for so long, as in 7d",
+            ),
+        )
+        .arg(
+            flag("repair")
+                .action(ArgAction::SetTrue)
+                .help("Drop what is wrong, and fetch it again"),
+        )
+}
+
+fn verify(mut matches: ArgMatches) -> Invocation {
+    let sample = matches.remove_one::<u32>("sample");
+    let scope = match (sample, matches.remove_one("since")) {
+        (Some(count), _) => Scope::Sample(usize::try_from(count).unwrap_or(usize::MAX)),
+        (None, Some(since)) => Scope::Since(since),
+        (None, None) => Scope::All,
+    };
+    let repair = if matches.get_flag("repair") { Mending::Refetch } else { Mending::Tell };
+    Invocation::Verify(inputs(matches), VerifyOptions { scope, repair })
+}
+
+fn since(text: &str) -> Result<SystemTime, String> {
+    if let Ok(day) = text.parse::<Day>() {
+        return Ok(day.start());
+    }
+    let ago = Timeout::parse_word(text)
+        .map_err(|_| "it is neither a day such as 2026-01-31 nor a duration such as 7d")?;
+    Ok(SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH))
+}
+
+fn purge_command() -> Command {
+    with_settings("purge", "Have upstream asked again for a crate, by every replica")
+        .arg(
+            Arg::new("registry")
+                .required(true)
+                .value_name("REGISTRY")
+                .help("The registry's id, as in crates-io"),
+        )
+        .arg(Arg::new("crate").required(true).value_name("CRATE[@VERSION]").help(
+            "The crate; with a version, only the index file and that version are asked for again",
+        ))
+}
+
+fn purge(mut matches: ArgMatches) -> Result<Invocation, Refusal> {
+    let mut text = |name: &str| matches.remove_one::<String>(name).unwrap_or_default();
+    let (registry, krate) = (text("registry"), text("crate"));
+    let usage = |what: &str, error: &dyn std::fmt::Display| {
+        Refusal::Usage(format!("`{what}` cannot be purged: {error}"))
+    };
+    let (name, version) = match krate.split_once('@') {
+        Some((name, version)) => {
+            (name, Some(version.parse().map_err(|error: InvalidVersion| usage(version, &error))?))
+        }
+        None => (krate.as_str(), None),
+    };
+    let options = PurgeOptions {
+        registry: registry.parse().map_err(|error: InvalidRegistryId| usage(&registry, &error))?,
+        name: name.parse().map_err(|error: InvalidName| usage(name, &error))?,
+        version,
+    };
+    Ok(Invocation::Purge(inputs(matches), options))
+}
+
+/// One value as the settings read it.
+fn word<W: Word>(text: &str) -> Result<W::Value, String> {
+    W::parse_word(text).map_err(|reason| format!("{reason}; allowed is {}", W::ALLOWED))
 }
 
 fn with_settings(name: &'static str, about: &'static str) -> Command {

@@ -2,7 +2,11 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod purge;
+mod readable;
 pub(crate) mod serve;
+pub(crate) mod sweep;
+pub(crate) mod verify;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;

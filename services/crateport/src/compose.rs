@@ -7,13 +7,15 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use crateport_cache::uses::UsePolicy;
 use crateport_cache::{
     Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
 };
-use crateport_coord::MeteredCoordinator;
+use crateport_coord::{Coordinator, MeteredCoordinator};
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_store::{MeteredStore, Scratch};
+use crateport_operate::{Retention, Sweeper};
+use crateport_store::{MeteredStore, ObjectStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_upstream::{
@@ -26,6 +28,26 @@ use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
+
+/// Who sweeps the store.
+pub(crate) fn sweeper(
+    settings: &Settings,
+    store: Arc<dyn ObjectStore>,
+    coordinator: Arc<dyn Coordinator>,
+) -> Sweeper {
+    let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
+    let registries = enabled.map(|registry| registry.id.clone()).collect();
+    Sweeper { store, coordinator, registries, keep_uses: settings.usage_keep }
+}
+
+/// What sweeps keep.
+pub(crate) fn retention(settings: &Settings) -> Retention {
+    Retention {
+        unused_for: settings.sweep_unused_for,
+        size_bytes_max: settings.sweep_max_size,
+        grace: settings.sweep_grace,
+    }
+}
 
 /// A registry's upstream.
 pub(crate) fn upstream(
@@ -139,6 +161,13 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
+        purge_poll: settings.purge_poll,
+        uses: UsePolicy {
+            replica: settings.replica.clone(),
+            flush_every: settings.usage_flush_every,
+            grace: settings.sweep_grace,
+            ..UsePolicy::default()
+        },
         ..CacheLimits::default()
     })
 }

@@ -44,6 +44,15 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
             let loaded: Loaded = inputs.load()?;
             Ok(runtime()?.block_on(Box::pin(commands::check::run(&loaded))))
         }
+        Invocation::Sweep(inputs, options) => {
+            runtime()?.block_on(Box::pin(commands::sweep::run(&inputs.load()?, options)))
+        }
+        Invocation::Verify(inputs, options) => {
+            runtime()?.block_on(Box::pin(commands::verify::run(&inputs.load()?, &options)))
+        }
+        Invocation::Purge(inputs, options) => {
+            runtime()?.block_on(Box::pin(commands::purge::run(&inputs.load()?, &options)))
+        }
         Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
     }
 }

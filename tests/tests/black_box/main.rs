@@ -35,6 +35,7 @@ mod main_job;
 mod no_wrong_byte;
 mod on_s3;
 mod one_fetch;
+mod operator;
 mod ops;
 mod registries;
 mod replica_dies;

@@ -14,7 +14,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::print;
+use super::{print, sweep};
 use crate::settings::{Loaded, Settings};
 use crate::{compose, file_limit};
 
@@ -50,6 +50,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         readiness: readiness.clone(),
         version: VERSION,
         replica: settings.replica.clone(),
+        purge_poll: settings.purge_poll,
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
@@ -63,12 +64,14 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         ops_stopped,
         OPS_DRAIN_TIMEOUT,
     ));
+    let sweeps = sweep::on_schedule(&settings, &cache);
     print(&banner);
     info!(version = VERSION, replica = settings.replica, "serving");
 
     stopped().await?;
     info!("stopping: requests in flight are brought to their end");
     readiness.end();
+    sweeps.abort();
     stop.cancel();
     tokio::spawn(async {
         if stopped().await.is_ok() {

@@ -1,14 +1,19 @@
 //! Settings that are right alone and wrong together: one sentence each.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use crateport_cache::DeliveryMode;
 
 use super::{Coordination, Settings, SettingsError, StoreLocation};
 
+/// For clocks that differ and times that are kept in whole minutes.
+const GRACE_MARGIN: Duration = Duration::from_secs(60);
+
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
-    let checks = [listeners, ops_listener, delivery, login, patience, connecting, registries];
+    let checks =
+        [listeners, ops_listener, delivery, login, patience, connecting, grace, sweeps, registries];
     match checks.into_iter().find_map(|check| check(settings)) {
         Some(sentence) => Err(SettingsError::Conflict(sentence)),
         None => Ok(()),
@@ -86,6 +91,25 @@ fn connecting(settings: &Settings) -> Option<String> {
             "upstream-connect-timeout ({connect:?}) cannot be longer than \
              upstream-deadline ({deadline:?})"
         )
+    })
+}
+
+/// An object that was used half the grace ago must outlive an address that is given out now.
+fn grace(settings: &Settings) -> Option<String> {
+    let (grace, url, presence) =
+        (settings.sweep_grace, settings.url_lifetime, settings.presence_ttl);
+    (grace < 2 * (url.max(presence) + GRACE_MARGIN)).then(|| {
+        format!(
+            "sweep-grace ({grace:?}) must be two minutes more than twice as long as url-lifetime \
+             ({url:?}) and presence-ttl ({presence:?})"
+        )
+    })
+}
+
+fn sweeps(settings: &Settings) -> Option<String> {
+    let says_what = settings.sweep_unused_for.is_some() || settings.sweep_max_size.is_some();
+    (settings.sweep_every.is_some() && !says_what).then(|| {
+        "sweep-every needs sweep-unused-for or sweep-max-size to know what to remove".to_owned()
     })
 }
 

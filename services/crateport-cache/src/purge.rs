@@ -1,0 +1,159 @@
+//! Purges: what an operator wants to be asked for again, by every replica.
+//!
+//! A purge first changes the store and the coordinator's notes: crates are dropped, index files stay, but without
+//! upstream's validators, so that they are served only once upstream was asked, or when it cannot be. Then it leaves a
+//! mark in the store, and replicas that see it forget what they know. Each looks every `purge_poll`; so a purge holds
+//! everywhere one `purge_poll` after its mark was left, on replicas that reach the store.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use crateport_coord::Coordinator;
+use crateport_store::{ObjectStore, Payload, PutOptions, Read, StoreError};
+use crateport_types::{Area, CrateName, CrateVersion, Named, RegistryId, Sha256, StoreKey};
+use tracing::{debug, info, warn};
+
+use crate::cache::Inner;
+use crate::index::without_validators;
+use crate::uses::{list_all, read_keys, text};
+
+/// What a purge did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Purged {
+    /// Crates that were dropped.
+    pub crates: u64,
+    /// Index files that will be asked for again.
+    pub index_files: u64,
+}
+
+/// No index file is larger, whatever the settings say.
+const INDEX_BYTES_MAX: usize = 1 << 30;
+/// By then every replica has seen it, or is gone.
+const MARK_AGE_MAX: Duration = Duration::from_secs(24 * 3600);
+/// One look.
+const LOOK_WAIT_MAX: Duration = Duration::from_secs(10);
+/// For a look that takes its time.
+const LOOK_MARGIN: Duration = Duration::from_millis(500);
+const MARKS_MAX: usize = 1000;
+
+/// How long after its mark was left a purge holds everywhere, if all replicas look every `poll`.
+#[must_use]
+pub fn holds_after(poll: Duration) -> Duration {
+    poll + LOOK_MARGIN
+}
+
+/// Purges a crate, or one version of it.
+///
+/// # Errors
+///
+/// When the store fails; then some of it may be done, and the whole can be done again.
+pub async fn purge(
+    store: &dyn ObjectStore,
+    coordinator: &dyn Coordinator,
+    registry: &RegistryId,
+    name: &CrateName,
+    version: Option<&CrateVersion>,
+) -> Result<Purged, StoreError> {
+    let mut purged = Purged { crates: 0, index_files: 0 };
+    let mut keys = match version {
+        Some(version) => vec![StoreKey::krate(registry, name, version)],
+        None => list_all(store, &Area::CratesOf(registry.clone(), name.clone())).await?,
+    };
+    for key in &keys {
+        purged.crates += u64::from(store.delete(key).await?);
+    }
+    let index = StoreKey::index_file(registry, &name.index_name());
+    if let Some(object) = store.get(&index, Read::whole().with_attributes()).await? {
+        let attributes = without_validators(&object.meta.attributes);
+        let bytes = object.collect(INDEX_BYTES_MAX).await?;
+        let options = PutOptions { checksum: Some(Sha256::of(&bytes)), attributes };
+        store.put(&index, Payload::Bytes(bytes), options).await?;
+        purged.index_files = 1;
+    }
+    keys.push(index);
+    for key in &keys {
+        // What the coordinator cannot forget now, it forgets in a minute.
+        if let Err(error) = coordinator.forget(key).await {
+            debug!(%key, %error, "the fleet could not be told");
+        }
+    }
+    leave_mark(store, &keys).await?;
+    Ok(purged)
+}
+
+async fn leave_mark(store: &dyn ObjectStore, keys: &[StoreKey]) -> Result<(), StoreError> {
+    let mark = StoreKey::purge(fastrand::u64(..));
+    store.put(&mark, Payload::Bytes(text(keys)), PutOptions::default()).await?;
+    let latest = Bytes::copy_from_slice(mark.as_str().as_bytes());
+    store.put(&StoreKey::latest_purge(), Payload::Bytes(latest), PutOptions::default()).await?;
+    for (old, meta) in store.list(&Area::Purges, None, MARKS_MAX).await? {
+        let age = SystemTime::now().duration_since(meta.modified).unwrap_or_default();
+        if age > MARK_AGE_MAX {
+            store.delete(&old).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Looks for marks for as long as the cache lives.
+pub(crate) fn watch(cache: &Arc<Inner>) {
+    let (every, cache) = (cache.limits.purge_poll, Arc::downgrade(cache));
+    tokio::spawn(async move {
+        let (mut latest, mut seen) = (None, HashSet::new());
+        let mut could_see = true;
+        while let Some(cache) = Weak::upgrade(&cache) {
+            let look = cache.look_for_marks(&mut latest, &mut seen);
+            let trouble = match tokio::time::timeout(LOOK_WAIT_MAX, look).await {
+                Ok(looked) => looked.err().map(|error| error.to_string()),
+                Err(_) => Some("the store does not answer".to_owned()),
+            };
+            if let (Some(error), true) = (&trouble, could_see) {
+                warn!(%error, "purges cannot be seen for now");
+            }
+            could_see = trouble.is_none();
+            drop(cache);
+            tokio::time::sleep(every).await;
+        }
+    });
+}
+
+impl Inner {
+    async fn look_for_marks(
+        &self,
+        latest: &mut Option<crateport_store::ObjectVersion>,
+        seen: &mut HashSet<StoreKey>,
+    ) -> Result<(), StoreError> {
+        let store = &*self.ports.store;
+        let found = store.head(&StoreKey::latest_purge()).await?.map(|meta| meta.version);
+        if found == *latest {
+            return Ok(());
+        }
+        let marks = list_all(store, &Area::Purges).await?;
+        for mark in marks.iter().filter(|mark| !seen.contains(*mark)) {
+            for key in read_keys(store, mark).await? {
+                self.forget(&key).await;
+            }
+        }
+        seen.extend(marks.iter().cloned());
+        seen.retain(|mark| marks.contains(mark));
+        *latest = found;
+        Ok(())
+    }
+
+    /// Forgets all that this process knows of an object.
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.hot.forget(key).await;
+        self.trusted.forget(key).await;
+        self.present.forget(key).await;
+        self.uses.forget(key);
+        // A note that only this process has.
+        if let Err(error) = self.ports.coordinator.forget(key).await {
+            debug!(%key, %error, "the fleet could not be told");
+        }
+        if matches!(key.named(), Named::IndexFile(..)) {
+            info!(%key, "purged: upstream is asked again");
+        }
+    }
+}

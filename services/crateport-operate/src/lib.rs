@@ -1,0 +1,23 @@
+//! The operator's hands on a cache: what keeps it from growing for ever, and what
+//! proves that it is whole.
+//!
+//! Everything here works on a store that is being served from at the same time, by any number of replicas, and in
+//! memory that does not grow with the bytes in the store.
+
+mod error;
+mod fetch;
+mod last_uses;
+mod lockfile;
+mod merge;
+mod retention;
+mod sweep;
+mod verify;
+mod walk;
+mod warm;
+
+pub use error::OperateError;
+pub use lockfile::{InvalidLockfile, Lockfile, NeededCrate, Needs, Sources};
+pub use retention::{Retention, Verdict};
+pub use sweep::{Deed, Removal, Sweeper, Swept, Tally};
+pub use verify::{Fault, Finding, Repair, Scope, Verified, Verifier};
+pub use warm::{Cold, Here, Place, Step, Wanted, Warmed, Warmth, warm};

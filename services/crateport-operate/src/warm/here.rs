@@ -1,0 +1,67 @@
+//! Warming the store beneath a cache of this process.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use crateport_cache::{Cache, ServeError};
+use crateport_types::{Outcome, Resource};
+
+use super::{Cold, Place, Wanted, Warmth};
+use crate::OperateError;
+use crate::fetch::fetch;
+
+/// The cache of this process.
+#[derive(Clone, Debug)]
+pub struct Here(pub Cache);
+
+/// What was fetched reaches the store within this, or the store is in trouble.
+const KEEP_WAIT_MAX: Duration = Duration::from_secs(30);
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+#[async_trait]
+impl Place for Here {
+    async fn warm(&self, wanted: &Wanted) -> Result<Warmth, Cold> {
+        let fetched = Box::pin(fetch(&self.0, &wanted.registry, &wanted.resource)).await;
+        let fetched = fetched.map_err(|error| Cold {
+            why: error.to_string(),
+            retry_after: match error {
+                ServeError::Unavailable { failure, .. } => Some(failure.retry_after),
+                _ => None,
+            },
+        })?;
+        let is_krate = matches!(wanted.resource, Resource::Krate { .. });
+        if is_krate && wanted.checksum.is_some() && fetched.checksum != wanted.checksum {
+            return Err(Cold::other_checksum());
+        }
+        Ok(match fetched.outcome {
+            Outcome::Fill | Outcome::Join => Warmth::Fetched { size_bytes: fetched.size_bytes },
+            _ => Warmth::Present,
+        })
+    }
+
+    async fn settle(&self, wanted: &[Wanted]) -> Result<Vec<(Wanted, Cold)>, OperateError> {
+        let deadline = tokio::time::Instant::now() + KEEP_WAIT_MAX;
+        let mut cold = Vec::new();
+        for wanted in wanted {
+            let Some(key) = wanted.resource.key(&wanted.registry) else { continue };
+            while self.0.store().head(&key).await?.is_none() {
+                if tokio::time::Instant::now() >= deadline {
+                    let why = "it was fetched, and the store did not keep it".to_owned();
+                    cold.push((wanted.clone(), Cold { why, retry_after: None }));
+                    break;
+                }
+                tokio::time::sleep(LOOK_EVERY).await;
+            }
+        }
+        Ok(cold)
+    }
+}
+
+impl Cold {
+    /// The lockfile and the registry do not agree.
+    #[must_use]
+    pub fn other_checksum() -> Self {
+        let why = "the registry's has another checksum than the lockfile's".to_owned();
+        Self { why, retry_after: None }
+    }
+}
