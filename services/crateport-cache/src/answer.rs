@@ -46,7 +46,10 @@ pub enum Payload {
 
 /// A URL that is a secret for as long as it is good; prints without its signature.
 #[derive(Clone)]
-pub struct PresignedUrl(Url);
+pub struct PresignedUrl {
+    url: Url,
+    size_bytes: u64,
+}
 
 /// Why there is no answer.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -58,7 +61,7 @@ pub enum ServeError {
         id: String,
     },
     /// Upstream says that it does not exist.
-    #[error("{what} does not exist")]
+    #[error("{what} {}", how_absent(*reason))]
     Absent {
         /// What was asked for.
         what: String,
@@ -103,20 +106,27 @@ pub struct Failure {
 const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 impl PresignedUrl {
-    pub(crate) fn new(url: Url) -> Self {
-        Self(url)
+    /// The address of an object of this size.
+    pub(crate) fn new(url: Url, size_bytes: u64) -> Self {
+        Self { url, size_bytes }
+    }
+
+    /// The size of the object.
+    #[must_use]
+    pub fn size_bytes(&self) -> u64 {
+        self.size_bytes
     }
 
     /// The URL itself, for the one place that sends it.
     #[must_use]
     pub fn reveal(&self) -> &str {
-        self.0.as_str()
+        self.url.as_str()
     }
 }
 
 impl fmt::Debug for PresignedUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        RedactedUrl(&self.0).fmt(f)
+        RedactedUrl(&self.url).fmt(f)
     }
 }
 
@@ -129,6 +139,21 @@ impl Payload {
             Self::Stored(_) => DeliveryKind::Stream,
             Self::Redirect(_) => DeliveryKind::Redirect,
             Self::Spool(_) => DeliveryKind::Spool,
+        }
+    }
+}
+
+impl Answer {
+    /// The size of what a client is sent elsewhere for.
+    #[must_use]
+    pub fn redirected_bytes(&self) -> u64 {
+        match &self.payload {
+            Payload::Redirect(url) => url.size_bytes(),
+            Payload::Config(_)
+            | Payload::Index(_)
+            | Payload::Stored(_)
+            | Payload::Spool(_)
+            | Payload::Json(_) => 0,
         }
     }
 }
@@ -157,6 +182,16 @@ impl From<StoreError> for Failure {
             .map(|source| format!(": {source}"))
             .unwrap_or_default();
         Self::own(Reason::StoreFailed, &format!("{error}{source}"))
+    }
+}
+
+/// How something is not there, as the end of a sentence.
+fn how_absent(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Offline => {
+            "is not in this store, and this cache is offline: upstream is never asked"
+        }
+        _ => "does not exist",
     }
 }
 

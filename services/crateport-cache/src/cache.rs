@@ -14,6 +14,7 @@ use tokio_util::task::TaskTracker;
 use crate::ahead::Ahead;
 use crate::fill::Filled;
 use crate::flight::Flights;
+use crate::foresight::Foresight;
 use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
@@ -61,6 +62,7 @@ pub(crate) struct Inner {
     pub(crate) fill_permits: Semaphore,
     pub(crate) ahead: Ahead,
     pub(crate) uses: Uses,
+    pub(crate) foresight: Foresight,
     pub(crate) metrics: CacheMetrics,
     /// Everything that goes on without a client waiting for it.
     pub(crate) tasks: TaskTracker,
@@ -108,6 +110,7 @@ impl Cache {
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
             uses: Uses::start(Arc::clone(&ports.store), limits.uses.clone(), metrics)?,
+            foresight: Foresight::new(limits.fetch_ahead_max),
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
             registries: registries.into_iter().map(registry).collect(),

@@ -31,6 +31,8 @@ pub struct CacheLimits {
     pub failed_ttl: Duration,
     /// Refreshes ahead of need at once; 0 turns them off.
     pub refresh_ahead_max: usize,
+    /// Fetches at once of index files that a resolver will probably ask for next; 0 turns them off.
+    pub fetch_ahead_max: usize,
     /// How objects in the store leave.
     pub delivery: DeliveryPolicy,
     /// How long an object that was seen in the store is taken to be there, before a client is sent to it. Shorter than
@@ -71,6 +73,7 @@ impl Default for CacheLimits {
             follow_max: Duration::from_secs(120),
             failed_ttl: Duration::from_secs(1),
             refresh_ahead_max: 16,
+            fetch_ahead_max: 64,
             delivery: DeliveryPolicy::default(),
             presence_ttl: Duration::from_secs(300),
             trusted_max: 100_000,

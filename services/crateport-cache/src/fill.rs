@@ -10,7 +10,7 @@ use crateport_store::PutOptions;
 use crateport_types::{CrateName, CrateVersion, Hasher, Reason, ResourceKind, Sha256, StoreKey};
 use crateport_upstream::{Ask, Found, Reply, UpstreamError};
 use futures_util::StreamExt as _;
-use tracing::{Instrument as _, debug, info_span, warn};
+use tracing::{debug, warn};
 
 use crate::cache::{Inner, Registry};
 use crate::flight::Takeoff;
@@ -47,8 +47,7 @@ impl Inner {
         wanted: Wanted,
         offer: Offer,
     ) {
-        let span = info_span!("fill", key = %wanted.key);
-        Box::pin(self.fill_under_lease(registry, wanted, offer)).instrument(span).await;
+        Box::pin(self.fill_under_lease(registry, wanted, offer)).await;
     }
 
     async fn fill_under_lease(
@@ -79,20 +78,28 @@ impl Inner {
             }
         };
         let note = match self.open(registry, &wanted).await {
-            Ok(Some(found)) => {
-                self.fill(&wanted, found, offer).await;
-                None
-            }
+            Ok(Some(found)) => match self.fill(&wanted, found, offer).await {
+                // Others would be given the same; a disk of this replica's own is no affair of theirs.
+                Err(failure) if failure.reason != Reason::StoreFailed => {
+                    Some(Note::Failed { reason: failure.reason })
+                }
+                Ok(()) | Err(_) => None,
+            },
             Ok(None) => {
                 self.metrics.fill(ResourceKind::Krate, Reason::UpstreamAbsent.as_str());
                 offer.publish(Err(absent(&wanted, Reason::UpstreamAbsent, Some(404))));
-                Some((Note::Absent, registry.policy.absent_ttl))
+                Some(Note::Absent)
             }
             Err(failure) => {
                 self.refuse(&offer, &wanted, &failure);
-                Some((Note::Failed { reason: failure.reason }, self.limits.failed_ttl))
+                Some(Note::Failed { reason: failure.reason })
             }
         };
+        let note = note.map(|note| {
+            let is_absent = note == Note::Absent;
+            let keep = if is_absent { registry.policy.absent_ttl } else { self.limits.failed_ttl };
+            (note, keep)
+        });
         if let Some(lease) = lease
             && let Err(error) = lease.end(note).await
         {
@@ -118,7 +125,8 @@ impl Inner {
                 let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
                 let _ = self.ports.coordinator.wait(key, patience).await;
             }
-            if let Ok(Some(_)) = self.stored(key, &wanted.checksum).await {
+            if let Ok(Some(object)) = self.stored(key, &wanted.checksum).await {
+                self.present.insert(key.clone(), wanted.checksum, object.size_bytes()).await;
                 if let Ok(Claim::Lead(lease)) = claim {
                     give_back(key, lease).await;
                 }
@@ -164,10 +172,11 @@ impl Inner {
     }
 
     /// Takes the bytes in, and keeps them if they are right.
-    async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) {
+    async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) -> Result<(), Failure> {
         let scratch = self.ports.scratch.clone();
         let memory_bytes_max = self.limits.spool_memory_bytes_max;
-        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max);
+        let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
+            .metered(&self.metrics.spool_bytes);
         offer.publish(Ok(Filled::Spool(spool.reader())));
         let received = self.receive(&mut spool, found).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
@@ -184,10 +193,14 @@ impl Inner {
             }
         };
         match result {
-            Ok(kept) => self.metrics.fill(ResourceKind::Krate, kept),
+            Ok(kept) => {
+                self.metrics.fill(ResourceKind::Krate, kept);
+                Ok(())
+            }
             Err(failure) => {
                 self.metrics.fill(ResourceKind::Krate, failure.reason.as_str());
                 warn!(key = %wanted.key, reason = failure.reason.as_str(), %failure, "the fill failed; nothing is kept");
+                Err(failure)
             }
         }
     }
@@ -200,7 +213,7 @@ impl Inner {
             if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
                 return Err(UpstreamError::TooLarge { size_bytes_max }.into());
             }
-            self.metrics.filled_bytes.inc_by(chunk.len() as u64);
+            self.metrics.filled(ResourceKind::Krate, chunk.len());
             hasher.update(&chunk);
             spool.write(chunk).await?;
         }

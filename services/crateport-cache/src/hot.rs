@@ -187,6 +187,10 @@ impl HotSet {
         self.0.get(key).await
     }
 
+    pub(crate) fn contains(&self, key: &StoreKey) -> bool {
+        self.0.contains_key(key)
+    }
+
     pub(crate) async fn insert(&self, key: StoreKey, copy: Arc<IndexCopy>) {
         self.0.insert(key, copy).await;
     }

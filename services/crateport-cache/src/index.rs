@@ -10,7 +10,7 @@ use crateport_coord::{Claim, Lease, Note};
 use crateport_types::{IndexName, Outcome, Reason, ResourceKind, Sha256, StoreKey, Validators};
 use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
-use tracing::debug;
+use tracing::{Instrument as _, debug};
 
 pub(crate) use self::kept::without_validators;
 use crate::cache::{Inner, Registry};
@@ -18,7 +18,7 @@ use crate::flight::{NoResult, Seat, Takeoff, Ticket};
 use crate::freshness::{Freshness, Judgement};
 use crate::hot::{self, IndexCopy};
 use crate::metrics::STORED;
-use crate::{Answer, Failure, Payload, ServeError};
+use crate::{Answer, Failure, Payload, ServeError, trace};
 
 /// What a refresh brought.
 #[derive(Clone, Debug)]
@@ -51,6 +51,8 @@ pub(crate) enum Authority {
 
 /// How often a replica waits for another one's lease before it does the work itself.
 const FOLLOWS_MAX: usize = 3;
+/// The longest that the other replicas wait for a new file to be in the store; then each asks upstream for it.
+const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
 impl Inner {
     pub(crate) async fn serve_index_file(
@@ -60,6 +62,12 @@ impl Inner {
     ) -> Result<Answer, ServeError> {
         let key = StoreKey::index_file(&registry.policy.id, name);
         let copy = self.copy(registry, name, &key).await;
+        if registry.upstream.condition() == Condition::Offline {
+            return match &copy {
+                Some(copy) => held(name, copy, Outcome::Hit, Reason::Offline),
+                None => Err(absent(name, Reason::Offline, None)),
+            };
+        }
         if let Some(copy) = &copy {
             copy.count_use();
             match copy.judge(Instant::now(), registry.ttl(copy)) {
@@ -78,7 +86,9 @@ impl Inner {
             // Who joins late has the less to wait: one refresh costs one patience, and not one per client.
             (Some(_), Condition::Healthy) => ticket.began() + self.limits.refresh_patience,
             // Upstream has shown that it would be in vain.
-            (Some(_), Condition::Slow | Condition::Down { .. }) => Instant::now(),
+            (Some(_), Condition::Slow | Condition::Down { .. } | Condition::Offline) => {
+                Instant::now()
+            }
         };
         let failure = match ticket.wait(deadline).await {
             Ok(Ok(Refreshed::Current { copy: current, reason, status })) => {
@@ -139,16 +149,18 @@ impl Inner {
             Seat::Leader(takeoff, ticket) => {
                 let (cache, registry, name, key) =
                     (Arc::clone(self), Arc::clone(registry), name.clone(), key.clone());
-                self.tasks.spawn(async move {
+                let span = trace::refresh(&registry.policy.id, &key);
+                let refresh = async move {
                     cache.lead_refresh(&registry, &name, &key, ask, takeoff).await;
-                });
+                };
+                self.tasks.spawn(refresh.instrument(span));
                 (true, ticket)
             }
         }
     }
 
     async fn lead_refresh(
-        &self,
+        self: &Arc<Self>,
         registry: &Arc<Registry>,
         name: &IndexName,
         key: &StoreKey,
@@ -180,13 +192,22 @@ impl Inner {
         let copy = self.copy(registry, name, key).await;
         let asked = Instant::now();
         let result = self.ask_index_file(registry, name, copy).await;
+        let concluded = Instant::now();
         let (note, keep, unsaved) = self.conclude(registry, name, key, &result, asked).await;
         takeoff.publish(result);
-        self.tell(key, lease, note, keep).await;
-        // The store may take its time. Who asks from here on has not asked for this refresh.
+        // Who asks from here on has not asked for this refresh.
         drop(takeoff);
-        if let Some(copy) = unsaved {
-            self.save_in_turn(key, &copy).await;
+        // The fleet is told of bytes that it can have. A store that takes its time is not waited for.
+        let saved = async {
+            if let Some(copy) = unsaved {
+                self.save_in_turn(key, &copy).await;
+            }
+        };
+        tokio::pin!(saved);
+        let is_saved = tokio::time::timeout(SAVE_PATIENCE, &mut saved).await.is_ok();
+        self.tell(key, lease, note.aged(concluded.elapsed()), keep).await;
+        if !is_saved {
+            saved.await;
         }
     }
 
@@ -210,11 +231,7 @@ impl Inner {
                 status: None,
             })),
             Note::Fresh { checksum, asked_ago, checked_ago } => {
-                let copy = self.copy(registry, name, key).await?;
-                // The note is on the file as upstream has it, and so on no copy that was withdrawn before.
-                if copy.checksum() != checksum || copy.is_withdrawn() {
-                    return None;
-                }
+                let copy = self.copy_with(registry, name, key, checksum).await?;
                 let freshness = since(asked_ago, checked_ago)?;
                 copy.confirm(freshness);
                 let enough = match ask {
@@ -233,10 +250,28 @@ impl Inner {
         }
     }
 
-    /// Asks upstream, and reads what it says against the copy that is here.
-    async fn ask_index_file(
+    /// The copy that a note is on: the one that is here, or the one that another replica has saved since. A note is on
+    /// the file as upstream has it, and so on no copy that was withdrawn before.
+    async fn copy_with(
         &self,
         registry: &Registry,
+        name: &IndexName,
+        key: &StoreKey,
+        checksum: Sha256,
+    ) -> Option<Arc<IndexCopy>> {
+        let fits = |copy: &Arc<IndexCopy>| copy.checksum() == checksum && !copy.is_withdrawn();
+        if let Some(copy) = self.copy(registry, name, key).await.filter(fits) {
+            return Some(copy);
+        }
+        let saved = self.load(registry, name, key).await.ok().filter(fits)?;
+        self.hot.insert(key.clone(), Arc::clone(&saved)).await;
+        Some(saved)
+    }
+
+    /// Asks upstream, and reads what it says against the copy that is here.
+    async fn ask_index_file(
+        self: &Arc<Self>,
+        registry: &Arc<Registry>,
         name: &IndexName,
         copy: Option<Arc<IndexCopy>>,
     ) -> Result<Refreshed, Failure> {
@@ -272,6 +307,7 @@ impl Inner {
         let validators = found.validators.clone();
         let bytes = found.collect(self.limits.index_size_bytes_max).await?;
         let (status, checksum) = (Some(200), hot::digest(&bytes).await);
+        let is_new = copy.is_none();
         if let Some(copy) = copy.filter(|copy| copy.checksum() == checksum) {
             let same = *copy.validators() == validators && !copy.is_withdrawn();
             let copy = if same { copy } else { Arc::new(copy.with(validators, false)) };
@@ -282,6 +318,9 @@ impl Inner {
             .await
             .map_err(|error| invalid(error.to_string()))?;
         self.metrics.fill(ResourceKind::Index, STORED);
+        if is_new {
+            self.fetch_ahead(registry, copy.bytes());
+        }
         Ok(Refreshed::Current { copy, reason: Reason::Changed, status })
     }
 
@@ -293,7 +332,7 @@ impl Inner {
         validators: Validators,
     ) -> Result<Arc<IndexCopy>, crateport_types::InvalidIndexFile> {
         let file = hot::parse(name, &bytes).await?;
-        self.metrics.filled_bytes.inc_by(bytes.len() as u64);
+        self.metrics.filled(ResourceKind::Index, bytes.len());
         let copy = IndexCopy::new(bytes, checksum, file, validators, SystemTime::now(), false);
         copy.set_saved(false);
         Ok(Arc::new(copy))
@@ -384,6 +423,7 @@ fn unasked(condition: Condition) -> Failure {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
         }
+        Condition::Offline => Failure::own(Reason::Offline, "upstream is never asked"),
         Condition::Down { .. } => {
             Failure::own(Reason::UpstreamCircuitOpen, "upstream is left alone for now")
         }

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use crateport_coord::Note;
-use crateport_types::{CrateName, CrateVersion, Outcome, Reason, Sha256, StoreKey};
+use crateport_types::{CrateName, CrateVersion, Outcome, Reason, ResourceKind, Sha256, StoreKey};
+use crateport_upstream::Condition;
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{Instrument as _, warn};
 
 use crate::cache::{Inner, Registry};
 use crate::fill::{Filled, Wanted};
 use crate::flight::Seat;
 use crate::hot::IndexCopy;
 use crate::index::{Authority, Refreshed, late};
-use crate::{Answer, Payload, Redirects, ServeError, StoredObject};
+use crate::{Answer, Payload, Redirects, ServeError, StoredObject, trace};
 
 /// The note on a version that upstream's index has not. It is none on the crate itself: once the index has it, the
 /// crate is asked for whatever was said before.
@@ -34,13 +35,19 @@ impl Inner {
         if let Some(object) = self.stored_or_fill(&key, &checksum).await {
             return Ok(stored(object, Outcome::Hit, Reason::Stored));
         }
+        if registry.upstream.condition() == Condition::Offline {
+            let (what, reason) = (format!("crate {name} {version}"), Reason::Offline);
+            return Err(ServeError::Absent { what, reason, upstream_status: None });
+        }
         let wanted =
             Wanted { key: key.clone(), name: name.clone(), version: version.clone(), checksum };
         let (outcome, ticket) = match self.fills.board(&key) {
             Seat::Follower(ticket) => (Outcome::Join, ticket),
             Seat::Leader(takeoff, ticket) => {
+                let span = trace::fill(&registry.policy.id, ResourceKind::Krate, &key);
                 let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
-                self.tasks.spawn(async move { cache.lead_fill(&registry, wanted, takeoff).await });
+                let fill = async move { cache.lead_fill(&registry, wanted, takeoff).await };
+                self.tasks.spawn(fill.instrument(span));
                 (Outcome::Fill, ticket)
             }
         };
@@ -52,10 +59,16 @@ impl Inner {
                 age: None,
                 payload: Payload::Spool(reader),
             }),
-            Ok(Ok(Filled::Elsewhere)) => match self.stored_or_fill(&key, &checksum).await {
-                Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
-                None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
-            },
+            Ok(Ok(Filled::Elsewhere)) => {
+                // All who waited here come at the same time, and the bytes need not come through this process.
+                if let Some(url) = self.redirect(&key, &checksum, redirects).await {
+                    return Ok(answer(Payload::Redirect(url), Outcome::Join, Reason::Stored));
+                }
+                match self.stored_or_fill(&key, &checksum).await {
+                    Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
+                    None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
+                }
+            }
             Ok(Err(error)) => Err(error),
             Err(no_result) => Err(unavailable(name, version, no_result)),
         }
@@ -91,6 +104,9 @@ impl Inner {
             reason,
             upstream_status,
         };
+        if registry.upstream.condition() == Condition::Offline {
+            return Err(absent(Reason::Offline, None));
+        }
         let key = StoreKey::krate(&registry.policy.id, name, version);
         if let Ok(Some(Note::Absent | NOT_IN_INDEX)) = self.ports.coordinator.recall(&key).await {
             return Err(absent(Reason::RememberedAbsent, None));

@@ -79,11 +79,16 @@ pub async fn purge(
             debug!(%key, %error, "the fleet could not be told");
         }
     }
-    leave_mark(store, &keys).await?;
+    mark_changed(store, &keys).await?;
     Ok(purged)
 }
 
-async fn leave_mark(store: &dyn ObjectStore, keys: &[StoreKey]) -> Result<(), StoreError> {
+/// Has every replica forget what it knows of some objects, because somebody changed them in the store.
+///
+/// # Errors
+///
+/// When the store fails.
+pub async fn mark_changed(store: &dyn ObjectStore, keys: &[StoreKey]) -> Result<(), StoreError> {
     let mark = StoreKey::purge(fastrand::u64(..));
     store.put(&mark, Payload::Bytes(text(keys)), PutOptions::default()).await?;
     let latest = Bytes::copy_from_slice(mark.as_str().as_bytes());

@@ -12,6 +12,7 @@ use bytes::Bytes;
 use crateport_store::{FileReader, ObjectStream, Payload, Scratch, ScratchFile, StoreError};
 use crateport_types::{Reason, Sha256, StoreKey};
 use futures_util::{Stream, stream};
+use prometheus::IntGauge;
 use tokio::sync::watch;
 
 use crate::Failure;
@@ -58,6 +59,8 @@ struct State {
     file: Option<Arc<std::fs::File>>,
     written_bytes: u64,
     end: End,
+    /// Shows what is held here.
+    held_bytes: Option<IntGauge>,
 }
 
 enum End {
@@ -74,7 +77,13 @@ impl Spool {
         scratch: Scratch,
         memory_bytes_max: usize,
     ) -> Self {
-        let state = State { memory: Vec::new(), file: None, written_bytes: 0, end: End::NotYet };
+        let state = State {
+            memory: Vec::new(),
+            file: None,
+            written_bytes: 0,
+            end: End::NotYet,
+            held_bytes: None,
+        };
         let shared = Arc::new(Shared { key, size_bytes, state: Mutex::new(state) });
         Self {
             shared,
@@ -84,6 +93,12 @@ impl Spool {
             file: None,
             ended: false,
         }
+    }
+
+    /// Has `held_bytes` show what this spool holds, until it and its readers are gone.
+    pub(crate) fn metered(self, held_bytes: &IntGauge) -> Self {
+        self.shared.lock().held_bytes = Some(held_bytes.clone());
+        self
     }
 
     pub(crate) fn reader(&self) -> SpoolReader {
@@ -102,7 +117,7 @@ impl Spool {
             None if total_bytes <= self.memory_bytes_max as u64 => {
                 let mut state = self.shared.lock();
                 state.memory.push(chunk);
-                state.written_bytes = total_bytes;
+                state.hold(total_bytes);
                 None
             }
             None => Some(self.spill(chunk).await?),
@@ -115,7 +130,7 @@ impl Spool {
             let mut state = self.shared.lock();
             state.file = file;
             state.memory = Vec::new();
-            state.written_bytes = total_bytes;
+            state.hold(total_bytes);
         }
         self.changed.send_replace(());
         Ok(())
@@ -218,6 +233,13 @@ impl Shared {
 }
 
 impl State {
+    fn hold(&mut self, total_bytes: u64) {
+        if let Some(held_bytes) = &self.held_bytes {
+            held_bytes.add(gauge_value(total_bytes - self.written_bytes));
+        }
+        self.written_bytes = total_bytes;
+    }
+
     /// How far readers may go: to the end when all is well, else not to the last byte.
     fn readable_bytes(&self, size_bytes: Option<u64>) -> u64 {
         let held_back = match size_bytes {
@@ -226,6 +248,18 @@ impl State {
         };
         if matches!(self.end, End::Whole) { self.written_bytes } else { held_back }
     }
+}
+
+impl Drop for State {
+    fn drop(&mut self) {
+        if let Some(held_bytes) = &self.held_bytes {
+            held_bytes.sub(gauge_value(self.written_bytes));
+        }
+    }
+}
+
+fn gauge_value(bytes: u64) -> i64 {
+    i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
 /// What a reader finds at its position.
@@ -439,6 +473,24 @@ mod tests {
         let reader = abandoned.reader();
         drop(abandoned);
         assert!(read(reader).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn what_is_held_is_shown_until_the_last_reader_is_gone() {
+        for memory_bytes_max in [2500, 1 << 20] {
+            let held_bytes = IntGauge::new("held", "Held.").unwrap();
+            let (_directory, spool) = spool(None, memory_bytes_max);
+            let mut spool = spool.metered(&held_bytes);
+            for chunk in body() {
+                spool.write(chunk).await.unwrap();
+            }
+            assert_eq!(held_bytes.get(), 100_000);
+            let reader = spool.reader();
+            spool.fail(Failure::own(Reason::UpstreamCut, "cut"));
+            assert_eq!(held_bytes.get(), 100_000);
+            drop(reader);
+            assert_eq!(held_bytes.get(), 0);
+        }
     }
 
     #[tokio::test]

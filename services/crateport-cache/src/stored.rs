@@ -184,7 +184,8 @@ impl Inner {
         match plan(policy, redirects, size_bytes) {
             // The object must be there for as long as the URL is good.
             Plan::Redirect if self.uses.hold(key, modified).await => {
-                store.presign(key, policy.url_lifetime).await.ok()?.map(PresignedUrl::new)
+                let url = store.presign(key, policy.url_lifetime).await.ok()??;
+                Some(PresignedUrl::new(url, size_bytes))
             }
             Plan::Redirect | Plan::Stream => None,
         }

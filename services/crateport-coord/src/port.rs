@@ -69,6 +69,20 @@ pub enum Note {
     },
 }
 
+impl Note {
+    /// The same after so much more time.
+    #[must_use]
+    pub fn aged(self, by: Duration) -> Self {
+        match self {
+            Self::Fresh { checksum, asked_ago, checked_ago } => {
+                let (asked_ago, checked_ago) = (asked_ago + by, checked_ago + by);
+                Self::Fresh { checksum, asked_ago, checked_ago }
+            }
+            Self::Absent | Self::Failed { .. } => self,
+        }
+    }
+}
+
 /// The answer to a claim.
 #[derive(Debug)]
 pub enum Claim {

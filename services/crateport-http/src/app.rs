@@ -12,11 +12,13 @@ use crateport_telemetry::accept_context;
 use crateport_types::{
     CacheClass, DeliveryKind, Outcome, Reason, RegistryId, Resource, ResourceKind, StoreKey,
 };
+use crateport_upstream::Condition;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tracing::{Instrument as _, info_span};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 
 use crate::base::BasePolicy;
 use crate::body::Body;
@@ -49,6 +51,7 @@ pub(crate) struct Shared {
     pub(crate) inventory: Inventory,
     base: BasePolicy,
     replica: HeaderValue,
+    is_offline: bool,
     requests: Arc<Semaphore>,
     metrics: HttpMetrics,
 }
@@ -62,6 +65,7 @@ struct Made {
     reason: Reason,
     delivery: DeliveryKind,
     upstream_status: Option<u16>,
+    redirected_bytes: u64,
     detail: Option<Box<str>>,
 }
 
@@ -73,6 +77,8 @@ const STREAM: &str = "delivery=stream";
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+/// Says `offline` where upstream is never asked.
+const X_CRATEPORT_MODE: HeaderName = HeaderName::from_static("x-crateport-mode");
 
 impl App {
     /// A service on top of `cache`.
@@ -87,13 +93,15 @@ impl App {
     ) -> Result<Self, prometheus::Error> {
         let replica =
             HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
+        let registries = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
+            is_offline: cache.registries().any(|(_, condition)| condition == Condition::Offline),
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
             replica,
             requests: Arc::new(Semaphore::new(config.requests_max)),
-            metrics: HttpMetrics::register(metrics)?,
+            metrics: HttpMetrics::register(metrics, registries)?,
         })))
     }
 }
@@ -117,7 +125,7 @@ impl<B> tower::Service<Request<B>> for App {
 impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
-        self.metrics.in_flight.inc();
+        self.metrics.in_flight().inc();
         let route = Route::of(head.uri.path(), head.uri.query());
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
@@ -125,7 +133,8 @@ impl Shared {
         // From here on the request is recorded, even if its client leaves while the answer is made.
         let mut record = Box::new(self.record(&head, kind, began, permit));
         let mut made = if is_admitted {
-            self.traced(&head, route).await
+            record.span = request_span(&head, kind);
+            self.route(&head, route).instrument(record.span.clone()).await
         } else {
             let response = status::overloaded(kind);
             Made::of(response, kind, Outcome::Unavailable, Reason::Overloaded)
@@ -136,28 +145,11 @@ impl Shared {
         let headers = made.response.headers_mut();
         headers.insert(X_CACHE, HeaderValue::from_static(made.outcome.as_str()));
         headers.insert(X_SERVED_BY, self.replica.clone());
+        if self.is_offline {
+            headers.insert(X_CRATEPORT_MODE, HeaderValue::from_static("offline"));
+        }
         let response = made.describe(&mut record);
         response.map(|body| body.recorded(record))
-    }
-
-    /// One span per request, part of the trace that the client began, if it did.
-    async fn traced(&self, head: &Parts, route: Route<'_>) -> Made {
-        let span = info_span!(
-            "request",
-            otel.kind = "server",
-            http.request.method = %head.method,
-            url.path = head.uri.path(),
-            crateport.resource = route.kind().as_str(),
-            crateport.outcome = tracing::field::Empty,
-            crateport.reason = tracing::field::Empty,
-            http.response.status_code = tracing::field::Empty,
-        );
-        accept_context(&head.headers, &span);
-        let made = self.route(head, route).instrument(span.clone()).await;
-        span.record("crateport.outcome", made.outcome.as_str());
-        span.record("crateport.reason", made.reason.as_str());
-        span.record("http.response.status_code", made.response.status().as_u16());
-        made
     }
 
     async fn route(&self, head: &Parts, route: Route<'_>) -> Made {
@@ -201,11 +193,13 @@ impl Shared {
                 Reason::BadRequest,
             );
         };
+        // Made for the one resource that tells it.
+        let base = || self.base.base(&head.uri, &head.headers, &connection(head));
         let form = Form {
             method: &head.method,
             version: head.version,
             headers: &head.headers,
-            base: self.base.base(&head.uri, &head.headers, &connection(head)),
+            base: &base,
             registry: &id,
             kind,
         };
@@ -214,10 +208,11 @@ impl Shared {
         }
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
+        let redirected_bytes = answer.redirected_bytes();
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: Some(id), delivery, upstream_status, ..made }
+                Made { registry: Some(id), delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
@@ -261,9 +256,11 @@ impl Shared {
             delivery: DeliveryKind::Empty,
             upstream_status: None,
             status: StatusCode::from_u16(CLIENT_LEFT).unwrap_or_default(),
+            span: Span::none(),
             answered_after: None,
             detail: None,
             sent_bytes: 0,
+            redirected_bytes: 0,
             end: End::Left,
             _permit: permit,
         }
@@ -277,9 +274,17 @@ impl Made {
         outcome: Outcome,
         reason: Reason,
     ) -> Self {
-        let (registry, upstream_status, detail) = (None, None, None);
-        let delivery = DeliveryKind::Memory;
-        Self { response, registry, resource, outcome, reason, delivery, upstream_status, detail }
+        Self {
+            response,
+            registry: None,
+            resource,
+            outcome,
+            reason,
+            delivery: DeliveryKind::Memory,
+            upstream_status: None,
+            redirected_bytes: 0,
+            detail: None,
+        }
     }
 
     fn failed(error: &ServeError, resource: ResourceKind) -> Self {
@@ -295,10 +300,12 @@ impl Made {
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
-        record.delivery = match self.response.body().size_bytes() {
-            Some(0) => DeliveryKind::Empty,
-            _ => self.delivery,
+        record.delivery = match (self.delivery, self.response.body().size_bytes()) {
+            (DeliveryKind::Redirect, _) => DeliveryKind::Redirect,
+            (_, Some(0)) => DeliveryKind::Empty,
+            (delivery, _) => delivery,
         };
+        record.redirected_bytes = self.redirected_bytes;
         record.upstream_status = self.upstream_status;
         record.status = self.response.status();
         record.answered_after = Some(record.began.elapsed());
@@ -315,6 +322,29 @@ impl Route<'_> {
             Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
+}
+
+/// One span per request, part of the trace that the client began, if it did. It lasts until the body is gone, and is
+/// told then how that went: see [`Record`].
+fn request_span(head: &Parts, resource: ResourceKind) -> Span {
+    let span = info_span!(
+        "request",
+        otel.kind = "server",
+        otel.name = %format_args!("{} {}", head.method, resource.as_str()),
+        otel.status_code = Empty,
+        http.request.method = %head.method,
+        url.path = head.uri.path(),
+        http.response.status_code = Empty,
+        http.response.body.size = Empty,
+        crateport.registry = Empty,
+        crateport.resource = resource.as_str(),
+        crateport.outcome = Empty,
+        crateport.reason = Empty,
+        crateport.delivery = Empty,
+        crateport.end = Empty,
+    );
+    accept_context(&head.headers, &span);
+    span
 }
 
 /// A URL of the store is signed for GET alone, so HEAD is answered here; and whoever cannot follow redirects may say

@@ -1,22 +1,26 @@
 //! The ops listener: health, metrics and version. Never public.
 
+mod warm;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Query, State};
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
 use crateport_cache::Cache;
 use crateport_coord::Health;
+use crateport_operate::Sources;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
 use crateport_types::{CrateName, CrateVersion, RegistryId, StoreKey};
 use crateport_upstream::Condition;
 use serde::Deserialize;
 use serde_json::json;
+
+use crate::readiness::{Readiness, Serves};
 
 /// What the ops listener tells of.
 #[derive(Clone, Debug)]
@@ -33,6 +37,8 @@ pub struct OpsConfig {
     pub replica: String,
     /// How often each replica looks for purges.
     pub purge_poll: Duration,
+    /// Which registries the sources in lock files mean.
+    pub sources: Sources,
 }
 
 /// What is to be purged.
@@ -44,23 +50,11 @@ struct PurgeQuery {
     version: Option<String>,
 }
 
-/// Whether this replica wants requests: until it begins to shut down.
-#[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<AtomicBool>);
-
-/// The store must answer within this to count as usable.
-const STORE_WAIT_MAX: Duration = Duration::from_secs(2);
-
-impl Readiness {
-    /// From now on load balancers should send requests elsewhere.
-    pub fn end(&self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
+/// The store must answer within this to count as there: shorter than the second that Kubernetes gives a probe, or a
+/// store that hangs would make every probe of the fleet fail.
+const STORE_WAIT_MAX: Duration = Duration::from_millis(500);
+/// Longest that the figures of `/metrics` may take, some of which the system is asked for.
+const METRICS_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// The service behind the ops listener.
 pub fn ops_router(config: OpsConfig) -> Router {
@@ -70,33 +64,38 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .route("/metrics", get(metrics))
         .route("/version", get(version))
         .route("/purge", post(purge))
+        .route("/warm", post(warm::answer).layer(DefaultBodyLimit::max(warm::BODY_BYTES_MAX)))
         .with_state(Arc::new(config))
 }
 
-/// Ready means: can serve what is here. An upstream or a coordinator that is down makes nobody unready, and is told.
+/// Whether to send requests here, and what to expect of them: see [`Serves`].
 async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
-    let upstream = |condition| match condition {
+    let word = |condition| match condition {
         Condition::Healthy => "healthy",
         Condition::Slow => "slow",
         Condition::Down { .. } => "down",
+        Condition::Offline => "offline",
     };
-    let upstreams =
-        ops.cache.registries().map(|(id, condition)| (id.to_string(), json!(upstream(condition))));
-    let upstreams = upstreams.collect::<serde_json::Map<_, _>>();
+    let conditions = ops.cache.registries().collect::<Vec<_>>();
     let store = store_answers(&ops.cache).await;
-    let ready = store.is_ok() && !ops.readiness.is_over();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let store = store.map_or_else(|error| error, |()| "ok".to_owned());
+    let is_down = |(_, condition): &(_, _)| matches!(condition, Condition::Down { .. });
+    let serves = Serves::judge(store.is_ok(), conditions.iter().map(is_down));
+    let is_draining = ops.readiness.is_over();
+    let is_ready = serves.is_enough() && !is_draining;
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     let coordinator = match ops.cache.coordination() {
         Health::Up => "ok".to_owned(),
         Health::Down { reason } => reason,
     };
+    let upstreams =
+        conditions.into_iter().map(|(id, condition)| (id.to_string(), json!(word(condition))));
     let body = json!({
-        "ready": ready,
-        "draining": ops.readiness.is_over(),
-        "store": store,
+        "ready": is_ready,
+        "serves": serves.as_str(),
+        "draining": is_draining,
+        "store": store.map_or_else(|error| error, |()| "ok".to_owned()),
         "coordinator": coordinator,
-        "upstreams": upstreams,
+        "upstreams": upstreams.collect::<serde_json::Map<_, _>>(),
     });
     (status, [(CONTENT_TYPE, "application/json")], format!("{body}\n"))
 }
@@ -107,18 +106,22 @@ async fn store_answers(cache: &Cache) -> Result<(), String> {
     match tokio::time::timeout(STORE_WAIT_MAX, cache.store().head(&key)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),
-        Err(_) => Err(format!("no answer within {} s", STORE_WAIT_MAX.as_secs())),
+        Err(_) => Err(format!("no answer within {} ms", STORE_WAIT_MAX.as_millis())),
     }
 }
 
 async fn metrics(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
     ops.cache.observe().await;
-    match ops.metrics.render() {
-        Ok(text) => (StatusCode::OK, [(CONTENT_TYPE, TEXT_CONTENT_TYPE)], text),
-        Err(error) => {
-            (StatusCode::INTERNAL_SERVER_ERROR, [(CONTENT_TYPE, "text/plain")], error.to_string())
-        }
-    }
+    // A file system that hangs when it is asked how full it is must not take a thread that runs tasks.
+    let metrics = ops.metrics.clone();
+    let rendered = tokio::task::spawn_blocking(move || metrics.render());
+    let (status, kind, text) = match tokio::time::timeout(METRICS_WAIT_MAX, rendered).await {
+        Ok(Ok(Ok(text))) => (StatusCode::OK, TEXT_CONTENT_TYPE, text),
+        Ok(Ok(Err(error))) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+        Ok(Err(error)) => (StatusCode::INTERNAL_SERVER_ERROR, "text/plain", error.to_string()),
+        Err(late) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", late.to_string()),
+    };
+    (status, [(CONTENT_TYPE, kind)], text)
 }
 
 /// Answers once the purge holds on every replica that reaches the store.

@@ -47,6 +47,9 @@ fn render(
         let upstream = match condition {
             Condition::Healthy => "answers",
             Condition::Slow => "slow; known index files are served as they are",
+            Condition::Offline => {
+                "never asked: this cache is offline, and has what is in its store"
+            }
             Condition::Down { .. } => "does not answer; everything that is here is served",
         };
         // Writing to a string cannot fail.

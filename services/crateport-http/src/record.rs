@@ -4,13 +4,15 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use crateport_telemetry::TraceIds;
+use crateport_telemetry::logging::{Field, log_request};
 use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode};
 use tokio::sync::OwnedSemaphorePermit;
-use tracing::info;
+use tracing::Span;
 
 use crate::body::BodyError;
-use crate::metrics::HttpMetrics;
+use crate::metrics::{Ended, HttpMetrics};
 
 /// Everything worth knowing of a request. Written when dropped.
 #[derive(Debug)]
@@ -35,7 +37,11 @@ pub(crate) struct Record {
     /// What went wrong, for the one who reads the log.
     pub(crate) detail: Option<Box<str>>,
     pub(crate) sent_bytes: u64,
+    /// The size of what the client was sent elsewhere for.
+    pub(crate) redirected_bytes: u64,
     pub(crate) end: End,
+    /// Ends with the record.
+    pub(crate) span: Span,
     /// One of the requests in flight, until the body is gone.
     pub(crate) _permit: Option<OwnedSemaphorePermit>,
 }
@@ -74,32 +80,76 @@ impl Record {
     }
 }
 
+impl Record {
+    /// Says in the span how it went. The ids it is exported with are for the log line, which is not written within it:
+    /// that would repeat what both say.
+    fn tell_span(&self) -> Option<TraceIds> {
+        let ids = TraceIds::of(&self.span)?;
+        let span = &self.span;
+        span.record("http.response.status_code", self.status.as_u16());
+        span.record("http.response.body.size", self.sent_bytes);
+        span.record("crateport.registry", &*self.registry);
+        span.record("crateport.outcome", self.outcome.as_str());
+        span.record("crateport.reason", self.reason.as_str());
+        span.record("crateport.delivery", self.delivery.as_str());
+        span.record("crateport.end", self.end.as_str());
+        if self.status.is_server_error() || self.end == End::Broken {
+            span.record("otel.status_code", "ERROR");
+        }
+        Some(ids)
+    }
+}
+
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
-        self.metrics.in_flight.dec();
-        self.metrics.request(&self.registry, self.resource, self.outcome, self.status, duration);
-        self.metrics.served(self.resource, self.delivery, self.sent_bytes);
-        info!(
-            client = %self.client,
-            protocol = self.protocol,
-            method = %self.method,
-            path = %self.path,
-            status = self.status.as_u16(),
-            registry = %self.registry,
-            resource = self.resource.as_str(),
-            outcome = self.outcome.as_str(),
-            reason = self.reason.as_str(),
-            delivery = self.delivery.as_str(),
-            upstream_status = self.upstream_status,
-            bytes = self.sent_bytes,
-            end = self.end.as_str(),
-            answered_ms = self.answered_after.map(milliseconds),
-            duration_ms = milliseconds(duration),
-            user_agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok()),
-            detail = self.detail.as_deref(),
-            "request"
-        );
+        self.metrics.in_flight().dec();
+        self.metrics.count(&Ended {
+            registry: &self.registry,
+            resource: self.resource,
+            outcome: self.outcome,
+            status: self.status,
+            delivery: self.delivery,
+            bytes: self.sent_bytes + self.redirected_bytes,
+            duration,
+            answered_after: self.answered_after,
+        });
+        let ids = self.tell_span();
+        self.log(ids, duration);
+    }
+}
+
+impl Record {
+    fn log(&self, ids: Option<TraceIds>, duration: Duration) {
+        let client = self.client.to_string();
+        let trace_id = ids.map(|ids| ids.trace_id().to_string());
+        let span_id = ids.map(|ids| ids.span_id().to_string());
+        let always = [
+            ("client", Field::Word(&client)),
+            ("protocol", Field::Word(self.protocol)),
+            ("method", Field::Word(self.method.as_str())),
+            ("path", Field::Text(&self.path)),
+            ("status", Field::Number(self.status.as_u16().into())),
+            ("registry", Field::Word(&self.registry)),
+            ("resource", Field::Word(self.resource.as_str())),
+            ("outcome", Field::Word(self.outcome.as_str())),
+            ("reason", Field::Word(self.reason.as_str())),
+            ("delivery", Field::Word(self.delivery.as_str())),
+            ("bytes", Field::Number(self.sent_bytes)),
+            ("end", Field::Word(self.end.as_str())),
+            ("duration_ms", Field::Milliseconds(duration)),
+        ];
+        let agent = self.user_agent.as_ref().and_then(|agent| agent.to_str().ok());
+        let sometimes = [
+            trace_id.as_deref().map(|id| ("trace_id", Field::Word(id))),
+            span_id.as_deref().map(|id| ("span_id", Field::Word(id))),
+            self.upstream_status.map(|status| ("upstream_status", Field::Number(status.into()))),
+            self.answered_after.map(|after| ("answered_ms", Field::Milliseconds(after))),
+            agent.map(|agent| ("user_agent", Field::Text(agent))),
+            self.detail.as_deref().map(|detail| ("detail", Field::Text(detail))),
+        ];
+        let fields = always.into_iter().chain(sometimes.into_iter().flatten());
+        log_request(fields);
     }
 }
 
@@ -111,9 +161,4 @@ impl End {
             Self::Broken => "broken",
         }
     }
-}
-
-/// To the microsecond: more would be noise.
-fn milliseconds(duration: Duration) -> f64 {
-    (duration.as_secs_f64() * 1e6).round() / 1e3
 }

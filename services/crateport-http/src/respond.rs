@@ -24,7 +24,7 @@ pub(crate) struct Form<'a> {
     pub(crate) method: &'a Method,
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
-    pub(crate) base: BaseUrl,
+    pub(crate) base: &'a (dyn Fn() -> BaseUrl + Sync),
     pub(crate) registry: &'a RegistryId,
     pub(crate) kind: ResourceKind,
 }
@@ -57,7 +57,7 @@ impl Form<'_> {
     }
 
     fn config(&self, upstream: &RegistryConfig) -> Response<Body> {
-        let ours = RegistryConfig::ours(&self.base, self.registry, upstream);
+        let ours = RegistryConfig::ours(&(self.base)(), self.registry, upstream);
         // A struct of texts always serializes.
         Response::new(Body::whole(serde_json::to_vec(&ours).unwrap_or_default().into()))
     }

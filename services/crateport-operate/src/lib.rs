@@ -4,6 +4,7 @@
 //! Everything here works on a store that is being served from at the same time, by any number of replicas, and in
 //! memory that does not grow with the bytes in the store.
 
+mod bundle;
 mod error;
 mod fetch;
 mod last_uses;
@@ -15,6 +16,7 @@ mod verify;
 mod walk;
 mod warm;
 
+pub use bundle::{BundleError, Export, Exported, Import, Imported, read_manifest_of};
 pub use error::OperateError;
 pub use lockfile::{InvalidLockfile, Lockfile, NeededCrate, Needs, Sources};
 pub use retention::{Retention, Verdict};

@@ -3,6 +3,7 @@
 //! [`ObjectStore`] is the contract, [`FsStore`] the backend on a local directory, [`S3Store`] the one on anything that
 //! speaks S3. Every backend runs the suite in `contract` (feature `testing`), and `FaultyStore` beside it injects faults.
 
+mod circuit;
 #[cfg(feature = "testing")]
 pub mod contract;
 mod error;
@@ -14,6 +15,7 @@ mod port;
 mod s3;
 mod scratch;
 
+pub use circuit::CircuitStore;
 pub use error::StoreError;
 #[cfg(feature = "testing")]
 pub use faulty::{FaultyStore, StoreFault};
@@ -25,6 +27,6 @@ pub use port::{
 };
 pub use s3::{
     Finding, InvalidS3Location, S3Capabilities, S3Checksums, S3Config, S3Credentials, S3Encryption,
-    S3Location, S3Store, S3Timeouts, UrlStyle,
+    S3Location, S3Metrics, S3Store, S3Timeouts, UrlStyle,
 };
 pub use scratch::{Scratch, ScratchFile};

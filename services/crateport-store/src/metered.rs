@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use crateport_types::{Area, StoreKey};
-use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, Opts, Registry};
+use prometheus::{
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry,
+};
 use url::Url;
 
 use crate::{Object, ObjectMeta, ObjectStore, Payload, PutOptions, Read, StoreError};
@@ -15,7 +17,26 @@ use crate::{Object, ObjectMeta, ObjectStore, Payload, PutOptions, Read, StoreErr
 pub struct MeteredStore {
     inner: Arc<dyn ObjectStore>,
     requests: IntCounterVec,
-    duration_seconds: HistogramVec,
+    head: Operation,
+    get: Operation,
+    put: Operation,
+    delete: Operation,
+    list: Operation,
+    presign: Operation,
+}
+
+/// The metrics of one operation, looked up once.
+struct Operation {
+    name: &'static str,
+    ok: IntCounter,
+    absent: IntCounter,
+    duration_seconds: Histogram,
+}
+
+/// How an operation ended that did not fail.
+enum Ended {
+    Ok,
+    Absent,
 }
 
 /// From a file in the page cache to an object store that is in trouble.
@@ -45,38 +66,57 @@ impl MeteredStore {
         )?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(duration_seconds.clone()))?;
-        Ok(Self { inner, requests, duration_seconds })
+        let operation = |name| Operation {
+            name,
+            ok: requests.with_label_values(&[name, "ok"]),
+            absent: requests.with_label_values(&[name, "absent"]),
+            duration_seconds: duration_seconds.with_label_values(&[name]),
+        };
+        Ok(Self {
+            inner,
+            head: operation("head"),
+            get: operation("get"),
+            put: operation("put"),
+            delete: operation("delete"),
+            list: operation("list"),
+            presign: operation("presign"),
+            requests,
+        })
     }
 
     fn count<T>(
         &self,
-        operation: &str,
+        operation: &Operation,
         began: Instant,
         result: Result<T, StoreError>,
-        word: fn(&T) -> &'static str,
+        ended: fn(&T) -> Ended,
     ) -> Result<T, StoreError> {
-        let elapsed: Duration = began.elapsed();
-        let result_word = result.as_ref().map_or_else(StoreError::kind, word);
-        self.requests.with_label_values(&[operation, result_word]).inc();
-        self.duration_seconds.with_label_values(&[operation]).observe(elapsed.as_secs_f64());
+        operation.duration_seconds.observe(began.elapsed().as_secs_f64());
+        match result.as_ref().map(ended) {
+            Ok(Ended::Ok) => operation.ok.inc(),
+            Ok(Ended::Absent) => operation.absent.inc(),
+            Err(error) => {
+                self.requests.with_label_values(&[operation.name, error.kind()]).inc();
+            }
+        }
         result
     }
 }
 
-fn found<T>(found: &Option<T>) -> &'static str {
-    if found.is_some() { "ok" } else { "absent" }
+fn found<T>(found: &Option<T>) -> Ended {
+    if found.is_some() { Ended::Ok } else { Ended::Absent }
 }
 
 #[async_trait]
 impl ObjectStore for MeteredStore {
     async fn head(&self, key: &StoreKey) -> Result<Option<ObjectMeta>, StoreError> {
         let began = Instant::now();
-        self.count("head", began, self.inner.head(key).await, found)
+        self.count(&self.head, began, self.inner.head(key).await, found)
     }
 
     async fn get(&self, key: &StoreKey, read: Read) -> Result<Option<Object>, StoreError> {
         let began = Instant::now();
-        self.count("get", began, self.inner.get(key, read).await, found)
+        self.count(&self.get, began, self.inner.get(key, read).await, found)
     }
 
     async fn put(
@@ -86,13 +126,13 @@ impl ObjectStore for MeteredStore {
         options: PutOptions,
     ) -> Result<ObjectMeta, StoreError> {
         let began = Instant::now();
-        self.count("put", began, self.inner.put(key, payload, options).await, |_| "ok")
+        self.count(&self.put, began, self.inner.put(key, payload, options).await, |_| Ended::Ok)
     }
 
     async fn delete(&self, key: &StoreKey) -> Result<bool, StoreError> {
         let began = Instant::now();
-        self.count("delete", began, self.inner.delete(key).await, |deleted| {
-            if *deleted { "ok" } else { "absent" }
+        self.count(&self.delete, began, self.inner.delete(key).await, |deleted| {
+            if *deleted { Ended::Ok } else { Ended::Absent }
         })
     }
 
@@ -103,11 +143,13 @@ impl ObjectStore for MeteredStore {
         count_max: usize,
     ) -> Result<Vec<(StoreKey, ObjectMeta)>, StoreError> {
         let began = Instant::now();
-        self.count("list", began, self.inner.list(area, after, count_max).await, |_| "ok")
+        self.count(&self.list, began, self.inner.list(area, after, count_max).await, |_| Ended::Ok)
     }
 
+    /// `absent` here means that no URL could be given: the backend has none, or its credentials end too soon.
     async fn presign(&self, key: &StoreKey, lifetime: Duration) -> Result<Option<Url>, StoreError> {
-        self.inner.presign(key, lifetime).await
+        let began = Instant::now();
+        self.count(&self.presign, began, self.inner.presign(key, lifetime).await, found)
     }
 
     fn base_url(&self) -> Option<Url> {

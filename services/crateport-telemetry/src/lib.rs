@@ -10,4 +10,4 @@ mod otlp;
 mod trace_context;
 
 pub use otlp::OtlpConfig;
-pub use trace_context::accept_context;
+pub use trace_context::{TraceIds, accept_context, pass_context};

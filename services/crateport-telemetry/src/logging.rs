@@ -4,10 +4,13 @@
 //! `info`, whatever the filter says, so that no token reaches a log; the end of the process waits for the last spans
 //! no longer than it is told to.
 
+mod batch;
 mod filter;
 mod format;
+mod line;
 mod trace_ids;
 
+use std::fmt;
 use std::io::IsTerminal;
 use std::time::Duration;
 
@@ -15,14 +18,16 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
-use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
+use self::batch::Batches;
 pub use self::filter::{InvalidLogFilter, LogFilter};
 pub use self::format::{InvalidLogFormat, LogFormat};
+pub use self::line::{Field, TARGET as REQUEST_TARGET, flush, log_request};
 use self::trace_ids::WithTraceIds;
 use crate::otlp::{self, OtlpConfig};
 
@@ -38,9 +43,11 @@ pub struct LogConfig {
 }
 
 /// Holds what must be flushed before the process ends.
-#[derive(Debug)]
 #[must_use = "the last spans are lost unless the guard is shut down"]
-pub struct Guard(Option<SdkTracerProvider>);
+pub struct Guard {
+    spans: Option<SdkTracerProvider>,
+    lines: Option<Batches>,
+}
 
 /// Telemetry could not be set up.
 #[derive(Debug, thiserror::Error)]
@@ -48,6 +55,9 @@ pub enum InitError {
     /// The collector's address, or another `OTEL_*` variable, cannot be used.
     #[error("spans cannot be exported")]
     Exporter(#[source] ExporterBuildError),
+    /// No thread could be had for the log.
+    #[error("the log has no thread")]
+    Thread(#[source] std::io::Error),
     /// A second call.
     #[error("logging was set up before")]
     Twice(#[source] TryInitError),
@@ -76,7 +86,11 @@ const HEADER_HANDLERS: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rus
 /// The collector's address cannot be used, or logging was set up before.
 pub fn init(config: &LogConfig) -> Result<Guard, InitError> {
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    init_to(config, std::io::stderr, ansi)
+    let batches = Batches::to(std::io::stderr()).map_err(InitError::Thread)?;
+    let mut guard = init_to(config, batches.clone(), ansi)?;
+    line::write_to(config.format, batches.clone());
+    guard.lines = Some(batches);
+    Ok(guard)
 }
 
 fn init_to<W>(config: &LogConfig, writer: W, ansi: bool) -> Result<Guard, InitError>
@@ -98,10 +112,14 @@ where
         .fold(Targets::new().with_default(LevelFilter::TRACE), |targets, package| {
             targets.with_target(package, LevelFilter::INFO)
         });
-    let lines = lines.with_filter(config.filter.to_env_filter().and(no_headers));
+    let filter = config.filter.to_env_filter();
+    // A line of a request says everything itself; spans around it would only cost. For who looks closer, they help.
+    let with_spans = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
+    let spans_too = filter_fn(move |metadata| with_spans || !metadata.is_span());
+    let lines = lines.with_filter(filter.and(no_headers).and(spans_too));
     let subscriber = tracing_subscriber::registry().with(lines).with(spans);
     subscriber.try_init().map_err(InitError::Twice)?;
-    Ok(Guard(provider))
+    Ok(Guard { spans: provider, lines: None })
 }
 
 fn lines<W>(
@@ -129,8 +147,8 @@ impl Guard {
     ///
     /// # Errors
     /// The collector did not take them. Nothing else is wrong: the process may end.
-    pub async fn shutdown(self, deadline: Duration) -> Result<(), FlushError> {
-        let Some(provider) = self.0 else { return Ok(()) };
+    pub async fn shutdown(mut self, deadline: Duration) -> Result<(), FlushError> {
+        let Some(provider) = self.spans.take() else { return Ok(()) };
         let (done, flushed) = oneshot::channel();
         // The exporter blocks its thread until its task has answered; a thread of its own holds up no runtime.
         std::thread::spawn(move || {
@@ -142,6 +160,20 @@ impl Guard {
             Ok(Err(_)) => Err(FlushError::Failed("the exporter ended early".to_owned())),
             Err(_) => Err(FlushError::Late { waited: deadline }),
         }
+    }
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if let Some(lines) = &self.lines {
+            lines.flush_all();
+        }
+    }
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Guard").field("spans", &self.spans.is_some()).finish_non_exhaustive()
     }
 }
 

@@ -3,14 +3,21 @@
 //! Packages make their metrics with [`prometheus`] and register them here; labels come only from enums and configured
 //! registries, so that their number is bounded.
 
+mod disk;
 mod process;
+mod runtime;
+
+use std::path::PathBuf;
 
 use prometheus::core::Collector;
 use prometheus::{IntGauge, Opts, TextEncoder};
 
 pub use prometheus;
+use tokio::runtime::Handle;
 
+use self::disk::DiskCollector;
 use self::process::ProcessCollector;
+use self::runtime::RuntimeCollector;
 
 /// The `Content-Type` of [`Registry::render`].
 pub const TEXT_CONTENT_TYPE: &str = prometheus::TEXT_FORMAT;
@@ -38,6 +45,22 @@ impl Registry {
             .const_label("arch", std::env::consts::ARCH);
         registry.register(IntGauge::with_opts(build)?)?.set(1);
         Ok(registry)
+    }
+
+    /// Tells how busy a runtime is.
+    ///
+    /// # Errors
+    /// It was told before.
+    pub fn tell_runtime(&self, handle: Handle) -> Result<(), MetricsError> {
+        self.register(RuntimeCollector::new(handle)?).map(drop)
+    }
+
+    /// Tells how full the file systems are that these paths lie on, each by the name of its area.
+    ///
+    /// # Errors
+    /// It was told before.
+    pub fn tell_disks(&self, areas: Vec<(&'static str, PathBuf)>) -> Result<(), MetricsError> {
+        self.register(DiskCollector::new(areas)?).map(drop)
     }
 
     /// Registers `metric` and gives it back, for the code that counts.
@@ -104,5 +127,22 @@ mod tests {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let age = now.as_secs_f64() - value("process_start_time_seconds");
         assert!((-2.0..86_400.0).contains(&age), "{age}");
+    }
+
+    #[tokio::test]
+    async fn the_runtime_and_the_disks_tell_how_busy_and_how_full_they_are() {
+        let registry = Registry::default();
+        registry.tell_runtime(Handle::current()).unwrap();
+        let areas = vec![("spool", std::env::temp_dir()), ("store", "/no/such/place".into())];
+        registry.tell_disks(areas).unwrap();
+        let text = registry.render().unwrap();
+        assert!(text.contains("crateport_runtime_workers 1\n"), "{text}");
+        assert!(text.contains("crateport_runtime_busy_seconds_total "), "{text}");
+        for name in ["size", "free"] {
+            let sample = format!("crateport_disk_{name}_bytes{{area=\"spool\"}} ");
+            let line = text.lines().find_map(|line| line.strip_prefix(&sample)).unwrap();
+            assert!(line.parse::<f64>().unwrap() > 0.0, "{text}");
+        }
+        assert!(!text.contains("store"), "what cannot be asked has no figures: {text}");
     }
 }

@@ -49,6 +49,7 @@ pub struct Outgoing {
     method: Method,
     url: String,
     headers: HeaderMap,
+    body: Bytes,
 }
 
 /// `GET` over HTTP/1.1 on a connection of its own.
@@ -100,7 +101,13 @@ impl Client {
 
     /// Any method.
     pub fn request(&self, method: Method, url: impl Into<String>) -> Outgoing {
-        Outgoing { client: self.0.clone(), method, url: url.into(), headers: HeaderMap::new() }
+        Outgoing {
+            client: self.0.clone(),
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 }
 
@@ -110,6 +117,12 @@ impl Outgoing {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name).expect("a header name");
         self.headers.append(name, HeaderValue::from_str(value).expect("a header value"));
+        self
+    }
+
+    /// Gives it a body.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
         self
     }
 
@@ -137,7 +150,9 @@ impl Outgoing {
     }
 
     fn request(&self) -> reqwest::RequestBuilder {
-        self.client.request(self.method.clone(), &self.url).headers(self.headers.clone())
+        let request = self.client.request(self.method.clone(), &self.url);
+        let request = request.headers(self.headers.clone());
+        if self.body.is_empty() { request } else { request.body(self.body.clone()) }
     }
 }
 
@@ -162,11 +177,15 @@ impl Streaming {
 
     /// The next bytes as they come; `None` at the end, an error if the body is cut.
     pub async fn next(&mut self) -> Result<Option<Bytes>, reqwest::Error> {
+        if !self.early.is_empty() {
+            return Ok(Some(self.early.split().freeze()));
+        }
         let chunk = tokio::time::timeout(DEADLINE, self.response.chunk()).await;
         chunk.unwrap_or_else(|_| panic!("{}: nothing for {DEADLINE:?}", self.response.url()))
     }
 
-    /// Waits until some of the body is here, and returns its first byte; [`Streaming::rest`] still gives it.
+    /// Waits until some of the body is here, and returns its first byte; [`Streaming::next`] and [`Streaming::rest`]
+    /// still give it.
     pub async fn first_byte(&mut self) -> Result<u8, reqwest::Error> {
         while self.early.is_empty() {
             let chunk = self.next().await?;

@@ -49,9 +49,11 @@
     reason = "test support: a panic is a failed test"
 )]
 
+pub mod balancer;
 pub mod cargo;
 pub mod chaos;
 pub mod client;
+pub mod collector;
 pub mod krate;
 pub mod process;
 pub mod redis;
@@ -63,12 +65,15 @@ mod own_runtime;
 mod port;
 mod program;
 
+pub use self::balancer::Balancer;
 pub use self::cargo::Cargo;
 pub use self::chaos::{ChaosProxy, Mode};
 pub use self::client::{Client, Ending, RawRequest};
+pub use self::collector::{Collector, SeenSpan};
 pub use self::krate::{Dependency, KIB, Kind, MIB, Published, krate};
 pub use self::process::{Crateport, CrateportOptions};
 pub use self::program::ProgramRun;
+pub use self::redis::RedisServer;
 pub use self::s3::{S3Dialect, S3Fault, S3Operation, S3Server};
 pub use self::tls::TestCa;
 pub use self::upstream::{Fault, Framing, Gate, On, ScriptedUpstream, Times, Validators};

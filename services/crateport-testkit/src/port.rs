@@ -47,10 +47,19 @@ impl Port {
         F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
         Fut: Future<Output = ()> + Send + 'static,
     {
+        Self::open_at(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), runtime, serve)
+    }
+
+    /// Opens this port.
+    #[track_caller]
+    pub(crate) fn open_at<F, Fut>(address: SocketAddr, runtime: &OwnRuntime, serve: F) -> Self
+    where
+        F: Fn(TcpStream) -> Fut + Send + Sync + 'static,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
         let serve: Serve = Arc::new(move |stream| Box::pin(serve(stream)));
         let _inside = runtime.handle().enter();
-        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let socket = bind(any).expect("a free port on 127.0.0.1");
+        let socket = bind(address).unwrap_or_else(|error| panic!("{address}: {error}"));
         let listener = socket.listen(BACKLOG).expect("a bound socket listens");
         let address = listener.local_addr().expect("a bound socket has an address");
         let state = Mutex::new(Some(listen(runtime, listener, serve.clone())));

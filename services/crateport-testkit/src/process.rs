@@ -9,6 +9,7 @@ mod metrics;
 mod options;
 mod proc_files;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitStatus;
 use std::sync::Arc;
@@ -87,6 +88,13 @@ impl Crateport {
         &self.running.ops_url
     }
 
+    /// Where the first listener is, for a [`crate::Balancer`] or a [`crate::ChaosProxy`] in front of it.
+    #[track_caller]
+    pub fn address(&self) -> SocketAddr {
+        let address = self.url().split_once("://").and_then(|(_, address)| address.parse().ok());
+        address.unwrap_or_else(|| panic!("{} has no address", self.url()))
+    }
+
     /// What cargo is given after `sparse+`.
     pub fn index_url(&self, registry: &str) -> String {
         format!("{}/{registry}/index/", self.url())
@@ -118,6 +126,16 @@ impl Crateport {
     /// Sends SIGTERM; [`Crateport::wait`] tells how it ended.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
+    }
+
+    /// Stops it where it is: connections stay, the kernel takes new ones, nothing is answered.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
     }
 
     /// Waits until it has ended; fails the test after 60 s.
@@ -198,6 +216,12 @@ impl Crateport {
     #[track_caller]
     pub fn cpu_time(&self) -> Duration {
         proc_files::cpu_time(self.running.pid)
+    }
+
+    /// Files, sockets and all else that is open now.
+    #[track_caller]
+    pub fn open_files(&self) -> usize {
+        proc_files::open_files(self.running.pid)
     }
 
     fn signal(&self, signal: Signal) {

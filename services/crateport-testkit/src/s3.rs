@@ -5,6 +5,7 @@
 //! It has one bucket, keeps everything in memory, and answers path style only. A fault shows only to requests whose
 //! signature was right.
 
+mod access;
 mod backend;
 mod body;
 mod bucket;
@@ -23,7 +24,7 @@ use bytes::Bytes;
 
 use self::bucket::Bucket;
 pub use self::bucket::{S3About, S3Object, S3Upload};
-pub use self::dialect::{S3Checksums, S3Conditions, S3Dialect, S3Metadata, S3Parts};
+pub use self::dialect::{S3Checksums, S3Conditions, S3Dialect, S3Metadata, S3Parts, S3Reads};
 use self::fault::Script;
 pub use self::fault::{S3Fault, S3Operation};
 use crate::own_runtime::OwnRuntime;

@@ -141,6 +141,11 @@ impl ScriptedUpstream {
         self.shared.state().registry.replace_index(name, bytes.into());
     }
 
+    /// Whether there is an index file of this crate.
+    pub fn has(&self, name: &str) -> bool {
+        self.shared.state().registry.has(name)
+    }
+
     /// The bytes of an index file as it now stands.
     #[track_caller]
     pub fn index_bytes(&self, name: &str) -> Bytes {

@@ -10,6 +10,7 @@ mod day;
 mod digest;
 mod dl;
 mod index;
+mod index_deps;
 mod key;
 mod krate;
 mod outcome;
@@ -25,6 +26,7 @@ pub use day::{Day, InvalidDay};
 pub use digest::{Hasher, InvalidSha256, Sha256};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
+pub use index_deps::newest_dependencies;
 pub use key::{Area, Named, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,

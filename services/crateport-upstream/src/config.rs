@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crateport_types::{RegistryId, Secret};
+use http::HeaderMap;
 
 use crate::{AllowList, HostName, IndexUrl, UpstreamLimits};
 
@@ -28,7 +29,12 @@ pub struct SparseConfig {
     pub proxy: OutboundProxy,
     /// The bounds.
     pub limits: UpstreamLimits,
+    /// Adds to a request's headers what ties it to the work that it is part of, if anything does.
+    pub pass_context: Option<PassContext>,
 }
+
+/// Adds the current trace to the headers of a request.
+pub type PassContext = fn(&mut HeaderMap);
 
 /// Whether requests leave through a proxy.
 ///
@@ -59,6 +65,7 @@ impl SparseConfig {
             ca_files: Vec::new(),
             proxy: OutboundProxy::default(),
             limits: UpstreamLimits::default(),
+            pass_context: None,
         }
     }
 }

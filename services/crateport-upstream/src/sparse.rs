@@ -8,6 +8,8 @@ use http::HeaderValue;
 use http::header::AUTHORIZATION;
 use reqwest::Client;
 use tokio::time::{sleep, timeout_at};
+use tracing::field::Empty;
+use tracing::{Instrument as _, Span, info_span};
 use url::Url;
 
 use crate::answer::{self, Head, Verdict};
@@ -66,6 +68,23 @@ impl SparseUpstream {
         Ok(Self { config, authorization, client, guard, hosts, index_host, metrics })
     }
 
+    /// The span of one attempt. A path may be long and a query secret, so it says what was asked for and of whom.
+    fn span(&self, request: &Request, number: u32) -> Span {
+        info_span!(
+            "upstream",
+            otel.kind = "client",
+            otel.name = %format_args!("upstream {}", request.kind.as_str()),
+            otel.status_code = Empty,
+            http.request.method = "GET",
+            http.request.resend_count = number,
+            http.response.status_code = Empty,
+            server.address = request.url.host_str(),
+            error.r#type = Empty,
+            crateport.registry = self.config.registry.as_str(),
+            crateport.resource = request.kind.as_str(),
+        )
+    }
+
     /// One attempt, redirects included.
     async fn attempt(
         &self,
@@ -109,7 +128,11 @@ impl SparseUpstream {
         let began = now();
         let sent = *attempt.sent.get_or_insert(began);
         let until = attempt.deadline.min(sent + self.config.limits.answer_timeout);
-        let mut outgoing = self.client.get(url.clone()).headers(request.headers.clone());
+        let mut headers = request.headers.clone();
+        if let Some(pass_context) = self.config.pass_context {
+            pass_context(&mut headers);
+        }
+        let mut outgoing = self.client.get(url.clone()).headers(headers);
         if let Some(token) = self.authorization.as_ref().filter(|_| self.guard.gets_token(url)) {
             outgoing = outgoing.header(AUTHORIZATION, token.clone());
         }
@@ -129,6 +152,7 @@ impl SparseUpstream {
                 return Err(self.report(call, error, attempt, waited));
             }
         };
+        Span::current().record("http.response.status_code", response.status().as_u16());
         let head = Head {
             host: call.host(),
             version: response.version(),
@@ -216,7 +240,12 @@ impl Upstream for SparseUpstream {
         let mut before: Option<UpstreamError> = None;
         loop {
             let mut attempt = Attempt { number, deadline, sent: None };
-            let result = self.attempt(&request, &mut attempt).await;
+            let span = self.span(&request, number);
+            let result = self.attempt(&request, &mut attempt).instrument(span.clone()).await;
+            if let Err(error) = &result {
+                span.record("error.type", error.kind());
+                span.record("otel.status_code", "ERROR");
+            }
             if let Some(sent) = attempt.sent {
                 let took = now().saturating_duration_since(sent);
                 self.metrics.attempted(&self.config.registry, request.kind, &result, took);

@@ -13,7 +13,13 @@ use crateport_types::{
     CrateName, CrateVersion, Day, InvalidName, InvalidRegistryId, InvalidVersion, RegistryId,
 };
 
-use crate::settings::{Count, Inputs, Setting, Size, TABLE, Timeout, Word, usual_files};
+use url::Url;
+
+use crate::commands::export::ExportOptions;
+use crate::commands::warm::WarmOptions;
+use crate::settings::{
+    Count, Inputs, Setting, Size, Switch, TABLE, Timeout, Word, parse_timeout, usual_files,
+};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -22,6 +28,8 @@ pub(crate) enum Invocation {
     Serve(Inputs),
     /// Find out whether serving would work.
     Check(Inputs),
+    /// Find out whether the one that serves is ready, for at most so long.
+    Healthcheck(Inputs, Duration),
     /// Print the settings, or what clients need.
     Config(Inputs, Lines),
     /// Remove what is not used.
@@ -30,6 +38,12 @@ pub(crate) enum Invocation {
     Verify(Inputs, VerifyOptions),
     /// Have upstream asked again.
     Purge(Inputs, PurgeOptions),
+    /// Fetch what lock files need.
+    Warm(Inputs, WarmOptions),
+    /// Pack what lock files need into a bundle.
+    Export(Inputs, ExportOptions),
+    /// Unpack a bundle into the store.
+    Import(Inputs, PathBuf),
 }
 
 /// What is said of a verification besides the settings.
@@ -100,6 +114,9 @@ pub(crate) enum Refusal {
     Usage(String),
 }
 
+/// Longer than `/readyz` may wait for its own answers.
+const HEALTHCHECK_TIMEOUT: Duration = Duration::from_secs(5);
+
 const EXAMPLES: &str = "\
 Examples:
   crateport serve                          a cache of crates.io for this machine
@@ -107,9 +124,14 @@ Examples:
   crateport serve --listen 0.0.0.0:8443,cert=/etc/tls/tls.crt,key=/etc/tls/tls.key
   crateport config --cargo                 the lines for cargo's configuration
   crateport check                          would it work here?
+  crateport healthcheck                    is the one that serves here ready?
+  crateport warm Cargo.lock --to http://crates.example.com
   crateport sweep --unused-for 90d --max-size 500GiB --dry-run
   crateport verify --since 7d --repair
   crateport purge crates-io serde@1.0.200";
+
+/// Fetches at once, unless somebody says otherwise.
+const AT_ONCE: usize = 32;
 
 const SETTINGS_HELP: &str = "\
 Every setting is a flag (--index-ttl 60s), an environment variable (CRATEPORT_INDEX_TTL=60s) and a key of the
@@ -129,6 +151,16 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
         Some((name, matches)) if name == "sweep" => Ok(sweep(matches)),
         Some((name, matches)) if name == "verify" => Ok(verify(matches)),
         Some((name, matches)) if name == "purge" => purge(matches),
+        Some((name, matches)) if name == "warm" => Ok(warm(matches)),
+        Some((name, matches)) if name == "export" => Ok(export(matches)),
+        Some((name, mut matches)) if name == "import" => {
+            let bundle = matches.remove_one("bundle").unwrap_or_default();
+            Ok(Invocation::Import(inputs(matches), bundle))
+        }
+        Some((name, mut matches)) if name == "healthcheck" => {
+            let timeout = matches.remove_one("timeout").unwrap_or(HEALTHCHECK_TIMEOUT);
+            Ok(Invocation::Healthcheck(inputs(matches), timeout))
+        }
         Some((_, matches)) => {
             let lines = match (matches.get_flag("cargo"), matches.get_flag("rustup")) {
                 (true, _) => Lines::Cargo,
@@ -156,6 +188,18 @@ fn command() -> Command {
         .subcommand(sweep_command())
         .subcommand(verify_command())
         .subcommand(purge_command())
+        .subcommand(warm_command())
+        .subcommand(export_command())
+        .subcommand(import_command())
+        .subcommand(
+            with_settings("healthcheck", "Ask the one that serves here whether it is ready").arg(
+                Arg::new("timeout")
+                    .long("timeout")
+                    .value_name("DURATION")
+                    .value_parser(parse_timeout)
+                    .help("Longest that the answer may take [default: 5s]"),
+            ),
+        )
         .subcommand(
             with_settings("config", "Print the effective settings and where each comes from")
                 .arg(lines("cargo", "Print the lines for cargo's configuration instead"))
@@ -264,6 +308,88 @@ fn purge(mut matches: ArgMatches) -> Result<Invocation, Refusal> {
     Ok(Invocation::Purge(inputs(matches), options))
 }
 
+fn warm_command() -> Command {
+    with_settings("warm", "Fetch what lock files need, before anybody waits for it")
+        .arg(lockfiles(Arg::new("lockfiles").num_args(1..).required(true)))
+        .arg(
+            Arg::new("to")
+                .long("to")
+                .value_name("URL")
+                .value_parser(value_parser!(Url))
+                .help("The Crateport that shall have it; without one, the store of these settings"),
+        )
+        .arg(at_once())
+}
+
+fn export_command() -> Command {
+    let file = |name: &'static str| Arg::new(name).long(name).value_parser(value_parser!(PathBuf));
+    with_settings(
+        "export",
+        "Pack what lock files need into a bundle, for where there is no network",
+    )
+    .arg(lockfiles(Arg::new("lockfile").long("lockfile").action(ArgAction::Append).required(true)))
+    .arg(
+        file("output")
+            .short('o')
+            .value_name("FILE")
+            .required(true)
+            .help("The bundle, as in bundle.tar.zst"),
+    )
+    .arg(
+        file("since-bundle")
+            .value_name("FILE")
+            .help("An earlier bundle: what it brought is left out, and it must be imported before"),
+    )
+    .arg(at_once())
+}
+
+fn export(mut matches: ArgMatches) -> Invocation {
+    let options = ExportOptions {
+        lockfiles: matches.remove_many("lockfile").map(Iterator::collect).unwrap_or_default(),
+        output: matches.remove_one("output").unwrap_or_default(),
+        since_bundle: matches.remove_one("since-bundle"),
+        at_once: taken_at_once(&mut matches),
+    };
+    Invocation::Export(inputs(matches), options)
+}
+
+fn import_command() -> Command {
+    with_settings("import", "Unpack a bundle into the store, verifying all of it").arg(
+        Arg::new("bundle")
+            .required(true)
+            .value_name("FILE")
+            .value_parser(value_parser!(PathBuf))
+            .help("The bundle"),
+    )
+}
+
+fn lockfiles(arg: Arg) -> Arg {
+    let help = "Lock files, as cargo writes them";
+    arg.value_name("CARGO.LOCK").value_parser(value_parser!(PathBuf)).help(help)
+}
+
+fn at_once() -> Arg {
+    Arg::new("at-once")
+        .long("at-once")
+        .value_name(Count::VALUE_NAME)
+        .value_parser(word::<Count>)
+        .help("How much is fetched at once [default: 32]")
+}
+
+fn warm(mut matches: ArgMatches) -> Invocation {
+    let options = WarmOptions {
+        lockfiles: matches.remove_many("lockfiles").map(Iterator::collect).unwrap_or_default(),
+        to: matches.remove_one("to"),
+        at_once: taken_at_once(&mut matches),
+    };
+    Invocation::Warm(inputs(matches), options)
+}
+
+fn taken_at_once(matches: &mut ArgMatches) -> usize {
+    let count = matches.remove_one::<u32>("at-once").and_then(|count| count.try_into().ok());
+    count.unwrap_or(AT_ONCE)
+}
+
 /// One value as the settings read it.
 fn word<W: Word>(text: &str) -> Result<W::Value, String> {
     W::parse_word(text).map_err(|reason| format!("{reason}; allowed is {}", W::ALLOWED))
@@ -283,6 +409,7 @@ fn with_settings(name: &'static str, about: &'static str) -> Command {
 }
 
 fn argument(setting: &'static Setting) -> Arg {
+    let is_switch = setting.value_name == Switch::VALUE_NAME;
     let action = if setting.is_list { ArgAction::Append } else { ArgAction::Set };
     Arg::new(setting.name)
         .long(setting.name)
@@ -293,6 +420,10 @@ fn argument(setting: &'static Setting) -> Arg {
         })
         .help_heading(setting.heading)
         .action(action)
+        // `--offline` alone says true; `--offline=false` can be said too.
+        .num_args(if is_switch { 0..=1 } else { 1..=1 })
+        .require_equals(is_switch)
+        .default_missing_values(is_switch.then_some("true"))
         // A value may begin with a dash; that it is no value is then said by the setting.
         .allow_hyphen_values(true)
 }

@@ -1,9 +1,11 @@
 //! Puts the house together from its settings: the only place that names backends.
 
 mod coord;
+mod metrics;
 mod store;
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -14,15 +16,19 @@ use crateport_cache::{
 use crateport_coord::{Coordinator, MeteredCoordinator};
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_operate::{Retention, Sweeper};
-use crateport_store::{MeteredStore, ObjectStore, Scratch};
+use crateport_operate::{Retention, Sources, Sweeper};
+use crateport_store::{CircuitStore, MeteredStore, ObjectStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
+use crateport_types::CRATES_IO;
 use crateport_upstream::{
-    AllowList, SparseConfig, SparseUpstream, UpstreamLimits, UpstreamMetrics,
+    AllowList, OfflineUpstream, SparseConfig, SparseUpstream, Upstream, UpstreamLimits,
+    UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
+pub(crate) use self::metrics::metrics;
+use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
 
@@ -38,6 +44,20 @@ pub(crate) fn sweeper(
     let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
     let registries = enabled.map(|registry| registry.id.clone()).collect();
     Sweeper { store, coordinator, registries, keep_uses: settings.usage_keep }
+}
+
+/// Which registries the sources in lock files mean.
+pub(crate) fn sources(settings: &Settings) -> Sources {
+    let mut sources = Sources::default();
+    for registry in settings.registries.iter().filter(|registry| registry.is_enabled) {
+        sources.add(registry.index.url().as_str(), &registry.id);
+        if registry.id.as_str() == CRATES_IO {
+            // What lock files name, wherever its crates come from.
+            sources.add(tame_index::CRATES_IO_INDEX, &registry.id);
+            sources.add(tame_index::CRATES_IO_HTTP_INDEX, &registry.id);
+        }
+    }
+    sources
 }
 
 /// What sweeps keep.
@@ -62,10 +82,24 @@ pub(crate) fn upstream(
         allow: AllowList::new(allow.collect()),
         ca_files: settings.upstream_ca_files.clone(),
         limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
         ..SparseConfig::new(registry.id.clone(), registry.index.clone(), user_agent(settings))
     };
     SparseUpstream::new(config, metrics)
         .with_context(|| format!("the registry {} cannot be used", registry.id))
+}
+
+/// Where what is fetched waits until it is verified.
+pub(crate) fn scratch(settings: &Settings, beside: Option<Scratch>) -> anyhow::Result<Scratch> {
+    match (&settings.spool_dir, beside) {
+        (None, Some(scratch)) => Ok(scratch),
+        (_, _) => {
+            let directory = spool_directory(settings);
+            Scratch::open(&directory).with_context(|| {
+                format!("the spool directory {} cannot be used", directory.display())
+            })
+        }
+    }
 }
 
 /// The cache and everything below it.
@@ -73,27 +107,30 @@ pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
-    let Kept { store, scratch, .. } = store(settings).await?;
-    let scratch = match (&settings.spool_dir, scratch) {
-        (None, Some(scratch)) => scratch,
-        (directory, _) => {
-            let directory = directory.clone().unwrap_or_else(|| std::env::temp_dir().join(SPOOL));
-            Scratch::open(&directory).with_context(|| {
-                format!("the spool directory {} cannot be used", directory.display())
-            })?
-        }
-    };
-    let store = MeteredStore::new(store, metrics)?;
+    let Kept { store, scratch: beside, .. } = metered_store(settings, metrics).await?;
+    let scratch = scratch(settings, beside)?;
+    let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
     let registries = registries.map(|registry| {
-        let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
+        let upstream: Arc<dyn Upstream> = match settings.offline {
+            true => Arc::new(OfflineUpstream),
+            false => Arc::new(upstream(settings, registry, upstream_metrics.clone())?),
+        };
         Ok(RegistrySetup { policy: policy(settings, registry), upstream })
     });
     let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+}
+
+/// Where fills wait until they are verified, or the directory above.
+fn spool_directory(settings: &Settings) -> PathBuf {
+    match (&settings.spool_dir, &settings.store) {
+        (Some(directory), _) | (None, StoreLocation::Fs(directory)) => directory.clone(),
+        (None, StoreLocation::S3(_)) => std::env::temp_dir().join(SPOOL),
+    }
 }
 
 /// The service of the main listeners.
@@ -160,6 +197,7 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         wait_max: settings.wait_max,
         delivery: delivery(settings),
         presence_ttl: settings.presence_ttl,
+        fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
         purge_poll: settings.purge_poll,
         uses: UsePolicy {

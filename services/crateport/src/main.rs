@@ -6,7 +6,9 @@ mod cli;
 mod commands;
 mod compose;
 mod file_limit;
+mod ops_client;
 mod settings;
+mod supervisor;
 
 use std::process::ExitCode;
 
@@ -50,15 +52,35 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         Invocation::Verify(inputs, options) => {
             runtime()?.block_on(Box::pin(commands::verify::run(&inputs.load()?, &options)))
         }
+        Invocation::Export(inputs, options) => {
+            runtime()?.block_on(Box::pin(commands::export::run(&inputs.load()?, &options)))
+        }
+        Invocation::Import(inputs, bundle) => {
+            runtime()?.block_on(Box::pin(commands::import::run(&inputs.load()?, &bundle)))
+        }
+        Invocation::Warm(inputs, options) => {
+            runtime()?.block_on(Box::pin(commands::warm::run(&inputs.load()?, &options)))
+        }
         Invocation::Purge(inputs, options) => {
             runtime()?.block_on(Box::pin(commands::purge::run(&inputs.load()?, &options)))
         }
+        Invocation::Healthcheck(inputs, timeout) => match inputs.load() {
+            Ok(loaded) => {
+                Ok(one_thread()?.block_on(commands::healthcheck::run(&loaded.settings, timeout)))
+            }
+            Err(sentence) => Ok(complain(&sentence.to_string(), FAILED)),
+        },
         Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
     }
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()
+}
+
+/// Enough for one question, and started in no time.
+fn one_thread() -> std::io::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_current_thread().enable_all().build()
 }
 
 fn complain(sentence: &str, code: u8) -> ExitCode {

@@ -27,10 +27,11 @@ pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::Word;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
-pub(crate) use self::kind::number::{Count, Size, Timeout};
+pub(crate) use self::kind::number::{Count, Size, Timeout, parse_timeout};
 use self::kind::number::{CountOrZero, SizeOrZero, Ttl};
 use self::kind::redis::{RedisPrefix, UserName};
 use self::kind::s3::Region;
+pub(crate) use self::kind::text::Switch;
 use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica, Token};
 use self::kind::{List, Maybe, One};
 pub(crate) use self::load::{Inputs, Loaded, Row, usual_files};
@@ -64,6 +65,8 @@ table::settings! {
             "The password, in place of the one in the address; best as an environment variable";
         redis_password_file "redis-password-file": Maybe<FilePath> = none,
             "A file that holds it instead";
+        redis_answer_timeout "redis-answer-timeout": One<Timeout> = "150ms",
+            "Longest wait for an answer of Redis, without which the fleet goes on";
         redis_ca_file "redis-ca-file": Maybe<FilePath> = none,
             "PEM file with the certificate authority of a rediss address, in place of the machine's";
         delivery "delivery": One<DeliveryMode> = "auto",
@@ -104,6 +107,8 @@ table::settings! {
             "How often each replica looks for purges, and so how long one takes to hold everywhere";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
+        fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",
+            "How many index files that a resolver will ask for next are fetched at once; 0 turns it off";
     }
     "Retention" {
         sweep_every "sweep-every": Maybe<Timeout> = none,
@@ -150,6 +155,8 @@ table::settings! {
             "Longest that the end of the process waits for requests in flight";
     }
     "Upstream" {
+        offline "offline": One<Switch> = "false",
+            "Never ask upstream: what is in the store is all there is, and answers say so";
         upstream_connect_timeout "upstream-connect-timeout": One<Timeout> = "3s",
             "Longest that connecting may take";
         upstream_answer_timeout "upstream-answer-timeout": One<Timeout> = "15s",

@@ -54,7 +54,7 @@ fn the_version_is_the_programs_name_and_number() {
 fn help_has_examples_and_the_help_of_serve_has_every_setting_under_a_heading() {
     let (code, help, _) = crateport(&["--help"]).end();
     assert!(code == 0 && help.contains("Examples:\n  crateport serve"), "{help}");
-    for command in ["serve", "check", "config"] {
+    for command in ["serve", "check", "healthcheck", "config"] {
         assert!(help.contains(&format!("\n  {command}")), "{help}");
     }
     let (code, help, _) = crateport(&["serve", "--help"]).end();
@@ -208,4 +208,22 @@ fn check_tells_what_is_in_order_and_what_to_do() {
     for start in [taken, unreadable] {
         assert!(stdout.lines().any(|line| line.starts_with(&start)), "{start}\n{stdout}");
     }
+}
+
+#[test]
+fn a_health_check_of_nobody_is_one_line_and_exit_code_1() {
+    let address = free_address();
+    let (code, out, error) = crateport(&["healthcheck", "--ops-listen", &address]).end();
+    assert!(code == 1 && out.is_empty() && error.lines().count() == 1, "{error}");
+    assert!(error.contains(&address) && error.contains("not ready"), "{error}");
+    for (arguments, expected) in [
+        (&["healthcheck", "--ops-listen", "127.0.0.1:0"][..], "port 0"),
+        // Docker keeps exit code 2 for itself.
+        (&["healthcheck", "--index-ttl", "soon"], "index-ttl"),
+    ] {
+        let (code, out, error) = crateport(arguments).end();
+        assert!(code == 1 && out.is_empty() && error.contains(expected), "{error}");
+    }
+    let (code, _, error) = crateport(&["healthcheck", "--timeout", "soon"]).end();
+    assert!(code == 2 && error.contains("timeout"), "{error}");
 }

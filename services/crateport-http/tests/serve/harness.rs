@@ -139,6 +139,7 @@ impl Setup<'_> {
         };
         let app = App::new(cache.clone(), config, metrics.as_ref()).unwrap();
         let readiness = Readiness::default();
+        readiness.register(metrics.as_ref()).unwrap();
         let ops = ops_router(OpsConfig {
             cache: cache.clone(),
             metrics,
@@ -146,6 +147,7 @@ impl Setup<'_> {
             version: "0.0.0-test",
             replica: "replica-7".to_owned(),
             purge_poll: SOON,
+            sources: crateport_operate::Sources::default(),
         });
 
         let (mut stop, mut servers, mut bases) = (Vec::new(), Vec::new(), Vec::new());

@@ -24,17 +24,25 @@ async fn health_tells_of_the_store_and_the_upstream() {
         (&"0.0.0-test".into(), &"replica-7".into())
     );
 
+    assert_eq!(json(&ready)["serves"], "all");
+
+    // A store that is gone is gone for every replica, and upstream can still be asked.
     crateport.store.set(Some(StoreFault::Reads));
-    let unready = crateport.ops("/readyz").await;
-    assert_eq!((unready.status, &json(&unready)["ready"]), (503, &false.into()));
-    assert_eq!(crateport.ops("/livez").await.status, 200);
-    crateport.store.set(None);
-    assert_eq!(crateport.ops("/readyz").await.status, 200);
+    let unstored = crateport.ops("/readyz").await;
+    assert_eq!((unstored.status, &json(&unstored)["serves"]), (200, &"unstored".into()));
+    assert_ne!(json(&unstored)["store"], "ok");
 
     upstream.fault(On::All, Fault::Reset, Times::Always);
     crateport.index("any").await;
+    let unready = crateport.ops("/readyz").await;
+    assert_eq!((unready.status, &json(&unready)["ready"]), (503, &false.into()));
+    assert_eq!(json(&unready)["serves"], "memory");
+    assert_eq!(crateport.ops("/livez").await.status, 200);
+
+    crateport.store.set(None);
     let ready = crateport.ops("/readyz").await;
     assert_eq!((ready.status, &json(&ready)["upstreams"]["crates-io"]), (200, &"down".into()));
+    assert_eq!(json(&ready)["serves"], "stale");
 
     crateport.readiness.end();
     let draining = crateport.ops("/readyz").await;
@@ -79,8 +87,18 @@ async fn the_metrics_have_their_names_and_no_label_from_outside() {
             1,
         ),
         (r#"crateport_http_request_duration_seconds_count{outcome="hit",resource="crate"}"#, 1),
-        (r#"crateport_served_bytes_total{delivery="stream",resource="crate"}"#, length),
-        (r#"crateport_served_bytes_total{delivery="spool",resource="crate"}"#, length),
+        (r#"crateport_http_first_byte_seconds_count{outcome="hit",resource="crate"}"#, 1),
+        (
+            r#"crateport_served_bytes_total{delivery="stream",outcome="hit",resource="crate"}"#,
+            length,
+        ),
+        (
+            r#"crateport_served_bytes_total{delivery="spool",outcome="fill",resource="crate"}"#,
+            length,
+        ),
+        (r#"crateport_filled_bytes_total{resource="crate"}"#, length),
+        ("crateport_spool_bytes", 0),
+        ("crateport_ready", 1),
         (r#"crateport_fills_total{resource="crate",result="stored"}"#, 1),
         (
             r#"crateport_upstream_requests_total{registry="crates-io",resource="crate",result="ok"}"#,

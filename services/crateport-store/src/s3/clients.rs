@@ -14,7 +14,8 @@ use aws_sdk_s3::config::retry::RetryConfig;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::config::{
     Builder, Credentials, IdentityCache, ProvideCredentials, RequestChecksumCalculation,
-    ResponseChecksumValidation, SharedCredentialsProvider, StalledStreamProtectionConfig,
+    ResponseChecksumValidation, SharedCredentialsProvider, SharedInterceptor,
+    StalledStreamProtectionConfig,
 };
 use url::Url;
 
@@ -75,6 +76,10 @@ impl Clients {
             .response_checksum_validation(ResponseChecksumValidation::WhenRequired)
             // Bodies that stall are noticed by the one who reads them, and uploads have their attempt's limit.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        let mut builder = builder;
+        if let Some(metrics) = &config.metrics {
+            builder.push_interceptor(SharedInterceptor::new(metrics.clone()));
+        }
         let inside = at(builder.clone(), endpoint.as_ref(), config.url_style);
         let outside_endpoint = config.public_endpoint.as_ref().or(endpoint.as_ref());
         let outside = at(builder, outside_endpoint, config.url_style);

@@ -6,6 +6,7 @@ use crateport_types::Secret;
 use url::Url;
 
 use super::location::S3Location;
+use super::metrics::S3Metrics;
 
 /// The settings of an [`crate::S3Store`].
 #[derive(Clone, Debug)]
@@ -41,6 +42,8 @@ pub struct S3Config {
     pub parts_in_flight_max: usize,
     /// The most signed URLs that are kept for the next who asks.
     pub presigned_max: u64,
+    /// What counts the attempts of requests, if anything does.
+    pub metrics: Option<S3Metrics>,
 }
 
 /// Where the bucket stands in URLs.
@@ -141,6 +144,7 @@ impl S3Config {
             part_size_bytes: 8 * MIB,
             parts_in_flight_max: 2,
             presigned_max: 10_000,
+            metrics: None,
         }
     }
 }

@@ -94,5 +94,5 @@ async fn a_request_joins_its_callers_trace_in_the_log_and_at_the_collector() {
 
 #[tokio::test]
 async fn without_a_collector_there_is_nothing_to_wait_for() {
-    assert!(Guard(None).shutdown(Duration::ZERO).await.is_ok());
+    assert!(Guard { spans: None, lines: None }.shutdown(Duration::ZERO).await.is_ok());
 }

@@ -1,4 +1,4 @@
-//! Memory and CPU time of a process, as Linux tells them in `/proc` (proc(5)).
+//! Memory, CPU time and open files of a process, as Linux tells them in `/proc` (proc(5)).
 
 use std::time::Duration;
 
@@ -31,6 +31,13 @@ pub(super) fn cpu_time(pid: Pid) -> Duration {
     };
     let ticks = ticks(USER_TICKS_FIELD) + ticks(SYSTEM_TICKS_FIELD);
     Duration::from_secs_f64(ticks as f64 / clock_ticks_per_second() as f64)
+}
+
+#[track_caller]
+pub(super) fn open_files(pid: Pid) -> usize {
+    let path = format!("/proc/{}/fd", pid.as_raw_nonzero());
+    let entries = std::fs::read_dir(&path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    entries.count()
 }
 
 #[track_caller]

@@ -11,6 +11,8 @@ pub struct S3Dialect {
     pub metadata: S3Metadata,
     /// What becomes of the bytes of parts.
     pub parts: S3Parts,
+    /// Who may read.
+    pub reads: S3Reads,
     /// The most keys in one page of a list, whatever the client asks for.
     pub list_page_keys_max: usize,
 }
@@ -53,6 +55,15 @@ pub enum S3Parts {
     Forgotten,
 }
 
+/// Who may read objects from a bucket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum S3Reads {
+    /// Those who sign their requests.
+    Signed,
+    /// Everybody, as a bucket's policy may say; what is signed must still be signed right.
+    Public,
+}
+
 impl Default for S3Dialect {
     fn default() -> Self {
         Self {
@@ -60,6 +71,7 @@ impl Default for S3Dialect {
             conditional_puts: S3Conditions::Atomic,
             metadata: S3Metadata::Kept,
             parts: S3Parts::Kept,
+            reads: S3Reads::Signed,
             list_page_keys_max: 1000,
         }
     }

@@ -12,6 +12,7 @@ use s3s::service::S3ServiceBuilder;
 use s3s::{Body, HttpError};
 use tokio::net::TcpStream;
 
+use super::access::Access;
 use super::backend::Backend;
 use super::fault::CLOSE_STATUS;
 use super::{S3Server, Shared};
@@ -21,7 +22,8 @@ pub(super) fn connections(
     shared: Arc<Shared>,
 ) -> impl Fn(TcpStream) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'static
 {
-    let mut builder = S3ServiceBuilder::new(Backend(shared));
+    let mut builder = S3ServiceBuilder::new(Backend(shared.clone()));
+    builder.set_access(Access(shared));
     builder.set_auth(SimpleAuth::from_single(S3Server::ACCESS_KEY, S3Server::SECRET_KEY));
     let s3 = builder.build();
     move |stream| {

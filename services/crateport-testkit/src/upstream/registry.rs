@@ -87,6 +87,10 @@ impl Registry {
         self.files.insert(index_key(name), stored);
     }
 
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.files.contains_key(&index_key(name))
+    }
+
     #[track_caller]
     pub(super) fn index_bytes(&self, name: &str) -> Bytes {
         let stored =

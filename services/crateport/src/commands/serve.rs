@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use crateport_http::listen::{Listener, Server};
 use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
-use crateport_telemetry::metrics::Registry;
 use crateport_types::RegistryId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,7 +15,7 @@ use tracing::{info, warn};
 
 use super::{print, sweep};
 use crate::settings::{Loaded, Settings};
-use crate::{compose, file_limit};
+use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The ops listener goes last and has nothing that is worth waiting for.
@@ -35,15 +34,21 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         listeners.push(Listener::bind(compose::listener(listen)).await?);
     }
     let ops_listener = Listener::bind(compose::ops_listener(settings.ops_listen)).await?;
+    let ops_address = ops_listener.local_addr();
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
-    let metrics = Registry::new(VERSION)?;
+    let metrics = compose::metrics(&settings)?;
     let cache = compose::cache(&settings, metrics.as_ref()).await?;
     let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
     let limits = compose::listen_limits(&settings)?;
     let server = Server::new(limits.clone());
     crateport_http::register_listeners(&server.stats(), metrics.as_ref())?;
+    let certificates = settings.listen.iter().zip(&listeners);
+    let certificates = certificates
+        .filter_map(|(configured, listener)| Some((configured.address, listener.certificate()?)));
+    crateport_http::register_certificates(certificates.collect(), metrics.as_ref())?;
     let readiness = Readiness::default();
+    readiness.register(metrics.as_ref())?;
     let ops = ops_router(OpsConfig {
         cache: cache.clone(),
         metrics,
@@ -51,6 +56,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         version: VERSION,
         replica: settings.replica.clone(),
         purge_poll: settings.purge_poll,
+        sources: compose::sources(&settings),
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
@@ -67,15 +73,20 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let sweeps = sweep::on_schedule(&settings, &cache);
     print(&banner);
     info!(version = VERSION, replica = settings.replica, "serving");
+    supervisor::ready();
+    tokio::spawn(supervisor::keep_alive(ops_address));
 
     stopped().await?;
     info!("stopping: requests in flight are brought to their end");
+    // Requests first, then fills, then spans: each has its own limit.
+    supervisor::stopping(drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
     readiness.end();
     sweeps.abort();
     stop.cancel();
     tokio::spawn(async {
         if stopped().await.is_ok() {
             warn!("stopped at once by a second signal");
+            crateport_telemetry::logging::flush();
             std::process::exit(1);
         }
     });

@@ -4,7 +4,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crateport_coord::{Coordinator, LocalCoordinator, RedisAddress, RedisConfig, RedisCoordinator};
+use crateport_coord::{
+    Coordinator, LocalCoordinator, RedisAddress, RedisConfig, RedisCoordinator, RedisLimits,
+};
 use crateport_types::Secret;
 
 use crate::settings::{Coordination, Settings};
@@ -14,6 +16,10 @@ const NOTES_MAX: u64 = 100_000;
 
 /// What replicas tell each other with. A Redis is connected to in the background; it may be down.
 pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordinator>> {
+    // A fleet must not take it from one that never asks that there is no such crate.
+    if settings.offline {
+        return Ok(Arc::new(LocalCoordinator::new(NOTES_MAX)));
+    }
     Ok(match redis(settings)? {
         Some(redis) => Arc::new(redis),
         None => Arc::new(LocalCoordinator::new(NOTES_MAX)),
@@ -24,9 +30,11 @@ pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordin
 pub(crate) fn redis(settings: &Settings) -> anyhow::Result<Option<RedisCoordinator>> {
     let Coordination::Redis(address) = &settings.coord else { return Ok(None) };
     let ca_pem = settings.redis_ca_file.as_deref().map(|path| read("redis-ca-file", path));
+    let limits = RedisLimits { response: settings.redis_answer_timeout, ..RedisLimits::default() };
     let config = RedisConfig {
         ca_pem: ca_pem.transpose()?,
         prefix: settings.redis_prefix.clone(),
+        limits,
         ..RedisConfig::new(with_login(settings, address.clone())?)
     };
     let redis = RedisCoordinator::start(config);

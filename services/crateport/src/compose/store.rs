@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use crateport_store::{FsStore, ObjectStore, S3Config, S3Location, S3Store, Scratch};
+use crateport_store::{FsStore, ObjectStore, S3Config, S3Location, S3Metrics, S3Store, Scratch};
 
 use crate::settings::{Settings, StoreLocation};
 
@@ -12,11 +12,27 @@ pub(crate) struct Kept {
     pub(crate) store: Arc<dyn ObjectStore>,
     /// The same, if it is one on S3.
     pub(crate) s3: Option<S3Store>,
-    pub(super) scratch: Option<Scratch>,
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// Opens the store.
 pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Kept> {
+    open(settings, None).await
+}
+
+/// The same, with its attempts on the wire counted where it has any.
+pub(super) async fn metered_store(
+    settings: &Settings,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<Kept> {
+    let metrics = match &settings.store {
+        StoreLocation::Fs(_) => None,
+        StoreLocation::S3(_) => Some(S3Metrics::register(metrics)?),
+    };
+    open(settings, metrics).await
+}
+
+async fn open(settings: &Settings, metrics: Option<S3Metrics>) -> anyhow::Result<Kept> {
     let unusable = || format!("the store {} cannot be used", settings.store);
     match &settings.store {
         StoreLocation::Fs(directory) => {
@@ -25,7 +41,9 @@ pub(crate) async fn store(settings: &Settings) -> anyhow::Result<Kept> {
             Ok(Kept { store: Arc::new(store), s3: None, scratch })
         }
         StoreLocation::S3(location) => {
-            let store = S3Store::open(s3(settings, location)?).await.with_context(unusable)?;
+            let store = S3Store::open(S3Config { metrics, ..s3(settings, location)? })
+                .await
+                .with_context(unusable)?;
             Ok(Kept { store: Arc::new(store.clone()), s3: Some(store), scratch: None })
         }
     }

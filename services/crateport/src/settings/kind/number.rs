@@ -133,6 +133,11 @@ impl Word for Count {
     }
 }
 
+/// A duration for a flag that is no setting.
+pub(crate) fn parse_timeout(text: &str) -> Result<Duration, String> {
+    Timeout::parse_word(text)
+}
+
 fn number_and_unit(text: &str) -> Result<(u64, &str), String> {
     let digits_end = text.find(|letter: char| !letter.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(digits_end);

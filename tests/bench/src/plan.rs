@@ -1,0 +1,108 @@
+//! How much is measured: in full for the page, in a few minutes to see that something has not become slower.
+
+use std::time::Duration;
+
+use clap::ValueEnum;
+
+use crate::{fetch, growth, soak, stampede, warm};
+
+/// The parts of the benchmark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Part {
+    /// CPU time, throughput and latencies of warm answers.
+    Warm,
+    /// A real cargo.
+    Fetch,
+    /// Three hundred clients at once.
+    Stampede,
+    /// Many objects, many connections.
+    Growth,
+    /// A long time.
+    Soak,
+}
+
+/// Sizes of everything.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Whether it is the quick one.
+    pub(crate) is_quick: bool,
+    /// Part 1.
+    pub(crate) warm: warm::Plan,
+    /// Part 2.
+    pub(crate) fetch: fetch::Plan,
+    /// Part 3.
+    pub(crate) stampede: stampede::Plan,
+    /// Part 4.
+    pub(crate) growth: growth::Plan,
+    /// Part 5.
+    pub(crate) soak: soak::Plan,
+}
+
+impl Part {
+    /// Its name in the results.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Warm => "1 warm",
+            Self::Fetch => "2 fetch",
+            Self::Stampede => "3 stampede",
+            Self::Growth => "4 growth",
+            Self::Soak => "5 soak",
+        }
+    }
+}
+
+impl Plan {
+    /// A few minutes.
+    pub(crate) fn quick() -> Self {
+        Self {
+            is_quick: true,
+            warm: warm::Plan {
+                rounds: 3,
+                duration: Duration::from_millis(100),
+                tail_duration: Duration::from_secs(2),
+            },
+            fetch: fetch::Plan {
+                rounds: 1,
+                packages: vec![60, 400],
+                upstream_ms: vec![30],
+                client_ms: vec![0, 30],
+            },
+            stampede: stampede::Plan { rounds: 1 },
+            growth: growth::Plan {
+                objects: vec![1, 1_000, 100_000],
+                connections: vec![10, 1_000, 8_000],
+                starts: 3,
+                rounds: 3,
+                requests: 20_000,
+            },
+            soak: soak::Plan { duration: Duration::from_secs(60) },
+        }
+    }
+
+    /// A few hours.
+    pub(crate) fn full() -> Self {
+        Self {
+            is_quick: false,
+            warm: warm::Plan {
+                rounds: 7,
+                duration: Duration::from_millis(700),
+                tail_duration: Duration::from_secs(10),
+            },
+            fetch: fetch::Plan {
+                rounds: 3,
+                packages: vec![60, 400, 1000],
+                upstream_ms: vec![0, 30, 100],
+                client_ms: vec![0, 30],
+            },
+            stampede: stampede::Plan { rounds: 3 },
+            growth: growth::Plan {
+                objects: vec![1, 1_000, 100_000, 1_000_000],
+                connections: vec![10, 1_000, 10_000],
+                starts: 5,
+                rounds: 5,
+                requests: 50_000,
+            },
+            soak: soak::Plan { duration: Duration::from_secs(3600) },
+        }
+    }
+}
