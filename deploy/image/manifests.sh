@@ -4,7 +4,7 @@ set -eu
 
 find services tests -type f ! -name Cargo.toml -delete
 find services tests -depth -type d -empty -delete
-for manifest in services/*/Cargo.toml tests/Cargo.toml; do
+find services tests -name Cargo.toml | while read -r manifest; do
     directory="${manifest%/Cargo.toml}"
     mkdir -p "$directory/src"
     : >"$directory/src/lib.rs"
@@ -12,8 +12,8 @@ for manifest in services/*/Cargo.toml tests/Cargo.toml; do
         rm "$directory/src/lib.rs"
         echo 'fn main() {}' >"$directory/src/main.rs"
     fi
-    # Tests that the manifest names would have to have a file.
-    awk '/^\[/ { skipped = /^\[\[(test|bench|example)\]\]/ } !skipped' "$manifest" >"$manifest.new"
+    # Targets that the manifest names would have to have a file.
+    awk '/^\[/ { skipped = /^\[\[(bin|test|bench|example)\]\]/ } !skipped' "$manifest" >"$manifest.new"
     mv "$manifest.new" "$manifest"
 done
 # One time for all, so that the layer is the same as long as the manifests are.

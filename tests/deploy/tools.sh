@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # What the checks of deploy/ stand on, fetched where it is missing. Sourced; needs `root`, the repository's directory.
 # Debian's packages are unpacked below target/tools and never installed: a Prometheus must not start by itself.
 

@@ -42,6 +42,8 @@ pub enum Payload {
     Spool(SpoolReader),
     /// JSON that upstream's web API gave.
     Json(Bytes),
+    /// A checksum file.
+    Sum(Bytes),
 }
 
 /// A URL that is a secret for as long as it is good; prints without its signature.
@@ -135,7 +137,7 @@ impl Payload {
     #[must_use]
     pub const fn delivery(&self) -> DeliveryKind {
         match self {
-            Self::Config(_) | Self::Index(_) | Self::Json(_) => DeliveryKind::Memory,
+            Self::Config(_) | Self::Index(_) | Self::Json(_) | Self::Sum(_) => DeliveryKind::Memory,
             Self::Stored(_) => DeliveryKind::Stream,
             Self::Redirect(_) => DeliveryKind::Redirect,
             Self::Spool(_) => DeliveryKind::Spool,
@@ -153,7 +155,8 @@ impl Answer {
             | Payload::Index(_)
             | Payload::Stored(_)
             | Payload::Spool(_)
-            | Payload::Json(_) => 0,
+            | Payload::Json(_)
+            | Payload::Sum(_) => 0,
         }
     }
 }

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use crateport_coord::{Coordinator, Health};
 use crateport_store::{ObjectStore, Scratch};
-use crateport_types::{RegistryId, Resource, StoreKey};
+use crateport_types::{DistId, Reason, RegistryId, Resource, Sha256, StoreKey};
 use crateport_upstream::{Condition, Upstream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::ahead::Ahead;
+use crate::dist::{Dist, Manifests, Renewed, Snapshots};
 use crate::fill::Filled;
 use crate::flight::Flights;
 use crate::foresight::Foresight;
@@ -21,7 +22,7 @@ use crate::known::KnownConfig;
 use crate::metrics::CacheMetrics;
 use crate::stored::{Present, Trusted};
 use crate::uses::{Client, Uses};
-use crate::{Answer, CacheLimits, Failure, Redirects, RegistryPolicy, ServeError};
+use crate::{Answer, CacheLimits, DistPolicy, Failure, Redirects, RegistryPolicy, ServeError};
 
 /// A pull-through cache of some registries. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -47,11 +48,26 @@ pub struct RegistrySetup {
     pub upstream: Arc<dyn Upstream>,
 }
 
+/// One dist origin to be cached.
+#[derive(Clone, Debug)]
+pub struct DistSetup {
+    /// How it is treated.
+    pub policy: DistPolicy,
+    /// Where it comes from.
+    pub upstream: Arc<dyn Upstream>,
+}
+
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) limits: CacheLimits,
     pub(crate) ports: Ports,
     pub(crate) registries: BTreeMap<RegistryId, Arc<Registry>>,
+    pub(crate) dists: BTreeMap<DistId, Arc<Dist>>,
+    pub(crate) snapshots: Snapshots,
+    pub(crate) manifests: Manifests,
+    pub(crate) renewals: Flights<Result<Renewed, Failure>>,
+    /// Questions for checksums.
+    pub(crate) sums: Flights<Result<Option<Sha256>, Failure>>,
     pub(crate) hot: HotSet,
     pub(crate) trusted: Trusted,
     pub(crate) present: Present,
@@ -94,6 +110,22 @@ impl Cache {
         registries: impl IntoIterator<Item = RegistrySetup>,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
+        Self::with_dists(limits, ports, registries, [], metrics)
+    }
+
+    /// The same with dist origins. None of them may have a registry's id.
+    ///
+    /// # Errors
+    ///
+    /// When `metrics` has the cache's metrics already.
+    pub fn with_dists(
+        limits: CacheLimits,
+        ports: Ports,
+        registries: impl IntoIterator<Item = RegistrySetup>,
+        dists: impl IntoIterator<Item = DistSetup>,
+        metrics: &prometheus::Registry,
+    ) -> Result<Self, prometheus::Error> {
+        let dist = |setup: DistSetup| (setup.policy.id.clone(), Arc::new(Dist::new(setup)));
         let registry = |setup: RegistrySetup| {
             let id = setup.policy.id.clone();
             let config = KnownConfig::default();
@@ -114,6 +146,11 @@ impl Cache {
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
             registries: registries.into_iter().map(registry).collect(),
+            dists: dists.into_iter().map(dist).collect(),
+            snapshots: Snapshots::default(),
+            manifests: Manifests::default(),
+            renewals: Flights::default(),
+            sums: Flights::default(),
             limits,
             ports,
         }));
@@ -133,9 +170,27 @@ impl Cache {
         resource: &Resource,
         redirects: Redirects,
     ) -> Result<Answer, ServeError> {
-        let Some(registry) = self.0.registries.get(registry) else {
-            return Err(ServeError::UnknownRegistry { id: registry.to_owned() });
-        };
+        match self.serve_from(registry, resource, redirects).await {
+            // Where upstream is never asked, trying again is of no use.
+            Err(ServeError::Unavailable { what, failure }) if failure.reason == Reason::Offline => {
+                Err(ServeError::Absent { what, reason: Reason::Offline, upstream_status: None })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn serve_from(
+        &self,
+        registry: &str,
+        resource: &Resource,
+        redirects: Redirects,
+    ) -> Result<Answer, ServeError> {
+        let unknown = || ServeError::UnknownRegistry { id: registry.to_owned() };
+        if let Resource::Dist(path) = resource {
+            let dist = self.0.dists.get(registry).ok_or_else(unknown)?;
+            return self.0.serve_dist(dist, path, redirects).await;
+        }
+        let registry = self.0.registries.get(registry).ok_or_else(unknown)?;
         match resource {
             Resource::Config => self.0.serve_config(registry).await,
             Resource::IndexFile(name) => self.0.serve_index_file(registry, name).await,
@@ -143,6 +198,7 @@ impl Cache {
                 self.0.serve_krate(registry, name, version, redirects).await
             }
             Resource::Search { query } => self.0.serve_search(registry, query).await,
+            Resource::Dist(_) => Err(unknown()),
         }
     }
 
@@ -155,6 +211,11 @@ impl Cache {
     #[must_use]
     pub fn coordination(&self) -> Health {
         self.0.ports.coordinator.health()
+    }
+
+    /// The dist origins, in the order of their ids, each with the condition of its upstream.
+    pub fn dists(&self) -> impl Iterator<Item = (&DistId, Condition)> {
+        self.0.dists.iter().map(|(id, dist)| (id, dist.upstream.condition()))
     }
 
     /// The store beneath, for those who inspect it.

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crateport_types::RegistryId;
+use crateport_types::{DistId, RegistryId};
 
 use crate::DeliveryPolicy;
 use crate::uses::UsePolicy;
@@ -16,6 +16,8 @@ pub struct CacheLimits {
     pub index_size_bytes_max: usize,
     /// The largest crate that is kept.
     pub krate_size_bytes_max: u64,
+    /// The largest dist file that is kept.
+    pub dist_size_bytes_max: u64,
     /// Fills at once; more wait for their turn.
     pub fills_max: usize,
     /// How much of a fill stays in memory; what is larger goes to scratch space.
@@ -59,12 +61,27 @@ pub struct RegistryPolicy {
     pub config_ttl: Duration,
 }
 
+/// How one dist origin is treated.
+#[derive(Clone, Debug)]
+pub struct DistPolicy {
+    /// Its id.
+    pub id: DistId,
+    /// How old a file that changes may be while upstream is healthy.
+    pub ttl: Duration,
+    /// How long upstream's word that something does not exist is believed.
+    pub absent_ttl: Duration,
+    /// How long a client that was told a file's checksum has until it must have asked for the file. For so long the
+    /// older content is still given when there is a newer one.
+    pub grace: Duration,
+}
+
 impl Default for CacheLimits {
     fn default() -> Self {
         Self {
             index_memory_bytes_max: 128 << 20,
             index_size_bytes_max: 16 << 20,
             krate_size_bytes_max: 512 << 20,
+            dist_size_bytes_max: 4 << 30,
             fills_max: 256,
             spool_memory_bytes_max: 256 << 10,
             refresh_patience: Duration::from_secs(1),
@@ -92,6 +109,19 @@ impl RegistryPolicy {
             index_ttl: Duration::from_secs(60),
             absent_ttl: Duration::from_secs(10),
             config_ttl: Duration::from_secs(600),
+        }
+    }
+}
+
+impl DistPolicy {
+    /// The defaults for a dist origin.
+    #[must_use]
+    pub fn new(id: DistId) -> Self {
+        Self {
+            id,
+            ttl: Duration::from_secs(300),
+            absent_ttl: Duration::from_secs(60),
+            grace: Duration::from_secs(5),
         }
     }
 }

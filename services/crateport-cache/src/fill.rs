@@ -1,18 +1,23 @@
-//! One fill: fetch a crate, check it, keep it, and let everyone read along.
+//! One fill: fetch a crate or a dist file, check it, keep it, and let everyone read along.
 //!
 //! The fill is a task of its own. It goes on when clients leave, and nothing of it is visible in the store until
 //! the whole is verified.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crateport_coord::{Claim, Lease, Note};
-use crateport_store::PutOptions;
-use crateport_types::{CrateName, CrateVersion, Hasher, Reason, ResourceKind, Sha256, StoreKey};
+use crateport_store::{Attributes, PutOptions};
+use crateport_types::{
+    CrateName, CrateVersion, DistPath, Hasher, Reason, ResourceKind, Sha256, StoreKey,
+};
 use crateport_upstream::{Ask, Found, Reply, UpstreamError};
 use futures_util::StreamExt as _;
 use tracing::{debug, warn};
 
 use crate::cache::{Inner, Registry};
+use crate::dist::Dist;
 use crate::flight::Takeoff;
 use crate::index::give_back;
 use crate::krate::NOT_IN_INDEX;
@@ -32,30 +37,33 @@ pub(crate) enum Filled {
 /// What is to be filled.
 #[derive(Clone, Debug)]
 pub(crate) struct Wanted {
+    /// Where it is kept.
     pub(crate) key: StoreKey,
-    pub(crate) name: CrateName,
-    pub(crate) version: CrateVersion,
+    /// What its digest must be.
     pub(crate) checksum: Sha256,
+    /// Where it comes from.
+    pub(crate) source: Source,
 }
+
+/// Where a fill gets its bytes.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Krate { registry: Arc<Registry>, name: CrateName, version: CrateVersion },
+    Dist { dist: Arc<Dist>, path: DistPath },
+}
+
+/// The attribute that keeps the digest which a dist file must have: no index tells it.
+pub(crate) const CHECKSUM: &str = "sha256";
 
 type Offer = Takeoff<Result<Filled, ServeError>>;
 
 impl Inner {
-    pub(crate) async fn lead_fill(
-        self: &Arc<Self>,
-        registry: &Arc<Registry>,
-        wanted: Wanted,
-        offer: Offer,
-    ) {
-        Box::pin(self.fill_under_lease(registry, wanted, offer)).await;
+    pub(crate) async fn lead_fill(self: &Arc<Self>, wanted: Wanted, offer: Offer) {
+        Box::pin(self.fill_under_lease(wanted, offer)).await;
     }
 
-    async fn fill_under_lease(
-        self: &Arc<Self>,
-        registry: &Arc<Registry>,
-        wanted: Wanted,
-        offer: Offer,
-    ) {
+    async fn fill_under_lease(self: &Arc<Self>, wanted: Wanted, offer: Offer) {
+        let kind = wanted.source.kind();
         // A fill that began when its clients are about to leave would be of no use to them.
         let queue_wait_max = self.limits.wait_max / 2;
         let permit = tokio::time::timeout(queue_wait_max, self.fill_permits.acquire()).await;
@@ -66,7 +74,7 @@ impl Inner {
         let lease = match self.lease(&wanted).await {
             Ok(lease) => lease,
             Err(Claimed::Done) => {
-                self.metrics.fill(ResourceKind::Krate, FOUND);
+                self.metrics.fill(kind, FOUND);
                 return offer.publish(Ok(Filled::Elsewhere));
             }
             Err(Claimed::Absent) => {
@@ -77,7 +85,7 @@ impl Inner {
                 return self.refuse(&offer, &wanted, &failure);
             }
         };
-        let note = match self.open(registry, &wanted).await {
+        let note = match self.open(&wanted).await {
             Ok(Some(found)) => match self.fill(&wanted, found, offer).await {
                 // Others would be given the same; a disk of this replica's own is no affair of theirs.
                 Err(failure) if failure.reason != Reason::StoreFailed => {
@@ -86,7 +94,7 @@ impl Inner {
                 Ok(()) | Err(_) => None,
             },
             Ok(None) => {
-                self.metrics.fill(ResourceKind::Krate, Reason::UpstreamAbsent.as_str());
+                self.metrics.fill(kind, Reason::UpstreamAbsent.as_str());
                 offer.publish(Err(absent(&wanted, Reason::UpstreamAbsent, Some(404))));
                 Some(Note::Absent)
             }
@@ -97,7 +105,7 @@ impl Inner {
         };
         let note = note.map(|note| {
             let is_absent = note == Note::Absent;
-            let keep = if is_absent { registry.policy.absent_ttl } else { self.limits.failed_ttl };
+            let keep = if is_absent { wanted.source.absent_ttl() } else { self.limits.failed_ttl };
             (note, keep)
         });
         if let Some(lease) = lease
@@ -126,7 +134,7 @@ impl Inner {
                 let _ = self.ports.coordinator.wait(key, patience).await;
             }
             if let Ok(Some(object)) = self.stored(key, &wanted.checksum).await {
-                self.present.insert(key.clone(), wanted.checksum, object.size_bytes()).await;
+                self.present.insert(key.clone(), wanted.checksum, object.meta()).await;
                 if let Ok(Claim::Lead(lease)) = claim {
                     give_back(key, lease).await;
                 }
@@ -141,34 +149,42 @@ impl Inner {
         }
     }
 
-    /// Asks upstream. `None` means that it says there is no such crate.
-    async fn open(
-        self: &Arc<Self>,
-        registry: &Arc<Registry>,
-        wanted: &Wanted,
-    ) -> Result<Option<Found>, Failure> {
-        let config = self.upstream_config(registry).await?;
+    /// Asks upstream. `None` means that it says there is no such thing.
+    async fn open(self: &Arc<Self>, wanted: &Wanted) -> Result<Option<Found>, Failure> {
         let invalid =
-            |detail| UpstreamError::Invalid { host: registry.policy.id.to_string(), detail };
-        let dl = config.dl_template().map_err(|error| invalid(error.to_string()))?;
-        let Wanted { name, version, checksum, .. } = wanted;
-        let found =
-            match registry.upstream.fetch(Ask::Krate { dl: &dl, name, version, checksum }).await? {
-                Reply::Found(found) => found,
-                Reply::Absent => return Ok(None),
-                Reply::Unchanged => {
-                    return Err(invalid("304 to an unconditional request".to_owned()).into());
-                }
-            };
+            |detail| UpstreamError::Invalid { host: wanted.source.origin().to_owned(), detail };
+        let reply = match &wanted.source {
+            Source::Krate { registry, name, version } => {
+                let config = self.upstream_config(registry).await?;
+                let dl = config.dl_template().map_err(|error| invalid(error.to_string()))?;
+                let checksum = &wanted.checksum;
+                registry.upstream.fetch(Ask::Krate { dl: &dl, name, version, checksum }).await?
+            }
+            Source::Dist { dist, path } => dist.upstream.fetch(Ask::Dist(path)).await?,
+        };
+        let found = match reply {
+            Reply::Found(found) => found,
+            Reply::Absent => return Ok(None),
+            Reply::Unchanged => {
+                return Err(invalid("304 to an unconditional request".to_owned()).into());
+            }
+        };
         // Of no bytes none can be held back until they are verified.
         if found.size_bytes == Some(0) {
-            return Err(invalid("a crate of no bytes".to_owned()).into());
+            return Err(invalid(format!("{} of no bytes", wanted.source)).into());
         }
-        let size_bytes_max = self.limits.krate_size_bytes_max;
+        let size_bytes_max = self.size_bytes_max(wanted);
         if found.size_bytes.is_some_and(|size_bytes| size_bytes > size_bytes_max) {
             return Err(UpstreamError::TooLarge { size_bytes_max }.into());
         }
         Ok(Some(found))
+    }
+
+    fn size_bytes_max(&self, wanted: &Wanted) -> u64 {
+        match wanted.source {
+            Source::Krate { .. } => self.limits.krate_size_bytes_max,
+            Source::Dist { .. } => self.limits.dist_size_bytes_max,
+        }
     }
 
     /// Takes the bytes in, and keeps them if they are right.
@@ -178,13 +194,13 @@ impl Inner {
         let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
             .metered(&self.metrics.spool_bytes);
         offer.publish(Ok(Filled::Spool(spool.reader())));
-        let received = self.receive(&mut spool, found).await;
+        let received = self.receive(&mut spool, found, self.size_bytes_max(wanted)).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
         let is_whole = matches!(&received, Ok(computed) if *computed == wanted.checksum);
         let _flight = is_whole.then_some(offer);
         let result = match received {
             Ok(computed) => match spool.commit(computed, wanted.checksum) {
-                Ok(verified) => Ok(self.keep(&wanted.key, verified).await),
+                Ok(verified) => Ok(self.keep(wanted, verified).await),
                 Err(failure) => Err(failure),
             },
             Err(failure) => {
@@ -194,20 +210,24 @@ impl Inner {
         };
         match result {
             Ok(kept) => {
-                self.metrics.fill(ResourceKind::Krate, kept);
+                self.metrics.fill(wanted.source.kind(), kept);
                 Ok(())
             }
             Err(failure) => {
-                self.metrics.fill(ResourceKind::Krate, failure.reason.as_str());
+                self.metrics.fill(wanted.source.kind(), failure.reason.as_str());
                 warn!(key = %wanted.key, reason = failure.reason.as_str(), %failure, "the fill failed; nothing is kept");
                 Err(failure)
             }
         }
     }
 
-    async fn receive(&self, spool: &mut Spool, mut found: Found) -> Result<Sha256, Failure> {
+    async fn receive(
+        &self,
+        spool: &mut Spool,
+        mut found: Found,
+        size_bytes_max: u64,
+    ) -> Result<Sha256, Failure> {
         let mut hasher = Hasher::default();
-        let size_bytes_max = self.limits.krate_size_bytes_max;
         while let Some(chunk) = found.body.next().await {
             let chunk = chunk?;
             if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
@@ -221,8 +241,15 @@ impl Inner {
     }
 
     /// Makes the object visible. The clients have their bytes already; a store that fails costs the next fill.
-    async fn keep(&self, key: &StoreKey, verified: Verified) -> &'static str {
-        let options = PutOptions { checksum: Some(verified.checksum), ..PutOptions::default() };
+    async fn keep(&self, wanted: &Wanted, verified: Verified) -> &'static str {
+        let key = &wanted.key;
+        let attributes = match wanted.source {
+            Source::Krate { .. } => Attributes::new(),
+            Source::Dist { .. } => {
+                Attributes::from([(CHECKSUM.to_owned(), verified.checksum.to_string())])
+            }
+        };
+        let options = PutOptions { checksum: Some(verified.checksum), attributes };
         match self.ports.store.put(key, verified.payload, options).await {
             Ok(meta) => {
                 self.trusted.insert(key.clone(), &meta, verified.checksum).await;
@@ -238,9 +265,42 @@ impl Inner {
     }
 
     fn refuse(&self, offer: &Offer, wanted: &Wanted, failure: &Failure) {
-        self.metrics.fill(ResourceKind::Krate, failure.reason.as_str());
-        let what = format!("crate {} {}", wanted.name, wanted.version);
+        self.metrics.fill(wanted.source.kind(), failure.reason.as_str());
+        let what = wanted.source.to_string();
         offer.publish(Err(ServeError::Unavailable { what, failure: failure.clone() }));
+    }
+}
+
+impl Source {
+    pub(crate) fn kind(&self) -> ResourceKind {
+        match self {
+            Self::Krate { .. } => ResourceKind::Krate,
+            Self::Dist { .. } => ResourceKind::Dist,
+        }
+    }
+
+    /// What upstream is called in errors that name no host.
+    pub(crate) fn origin(&self) -> &str {
+        match self {
+            Self::Krate { registry, .. } => registry.policy.id.as_str(),
+            Self::Dist { dist, .. } => dist.policy.id.as_str(),
+        }
+    }
+
+    fn absent_ttl(&self) -> Duration {
+        match self {
+            Self::Krate { registry, .. } => registry.policy.absent_ttl,
+            Self::Dist { dist, .. } => dist.policy.absent_ttl,
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Krate { name, version, .. } => write!(f, "crate {name} {version}"),
+            Self::Dist { path, .. } => write!(f, "dist file {path}"),
+        }
     }
 }
 
@@ -252,9 +312,5 @@ enum Claimed {
 }
 
 fn absent(wanted: &Wanted, reason: Reason, upstream_status: Option<u16>) -> ServeError {
-    ServeError::Absent {
-        what: format!("crate {} {}", wanted.name, wanted.version),
-        reason,
-        upstream_status,
-    }
+    ServeError::Absent { what: wanted.source.to_string(), reason, upstream_status }
 }

@@ -106,6 +106,12 @@ impl<T: Clone> Ticket<T> {
             Err(_) => Err(NoResult::Late),
         }
     }
+
+    /// Waits until the flight is over and the key is free again. Tells whether that was before `deadline`.
+    pub(crate) async fn over(mut self, deadline: Instant) -> bool {
+        let over = async { while self.receiver.changed().await.is_ok() {} };
+        tokio::time::timeout_at(deadline, over).await.is_ok()
+    }
 }
 
 #[cfg(test)]
@@ -131,6 +137,7 @@ mod tests {
         let Seat::Follower(late) = flights.board(&key()) else { panic!("the flight is not over") };
         drop(takeoff);
         for ticket in [first, second, late] {
+            assert!(ticket.clone().over(soon()).await);
             assert_eq!(ticket.wait(soon()).await, Ok(7));
         }
         assert!(matches!(flights.board(&key()), Seat::Leader(..)));
@@ -153,6 +160,7 @@ mod tests {
     async fn nobody_waits_for_ever() {
         let flights = Flights::<u8>::default();
         let Seat::Leader(_takeoff, ticket) = flights.board(&key()) else { panic!("nobody leads") };
+        assert!(!ticket.clone().over(soon()).await);
         assert_eq!(ticket.wait(soon()).await, Err(NoResult::Late));
     }
 }

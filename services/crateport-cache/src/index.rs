@@ -50,7 +50,7 @@ pub(crate) enum Authority {
 }
 
 /// How often a replica waits for another one's lease before it does the work itself.
-const FOLLOWS_MAX: usize = 3;
+pub(crate) const FOLLOWS_MAX: usize = 3;
 /// The longest that the other replicas wait for a new file to be in the store; then each asks upstream for it.
 const SAVE_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -418,7 +418,7 @@ pub(crate) fn late(no_result: NoResult) -> Failure {
 }
 
 /// Why a client that could be served a known file did not wait for a newer one.
-fn unasked(condition: Condition) -> Failure {
+pub(crate) fn unasked(condition: Condition) -> Failure {
     match condition {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
@@ -437,7 +437,7 @@ pub(crate) async fn give_back(key: &StoreKey, lease: Lease) {
     }
 }
 
-fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
+pub(crate) fn since(asked_ago: Duration, checked_ago: Duration) -> Option<Freshness> {
     let now = Instant::now();
     Some(Freshness { asked: now.checked_sub(asked_ago)?, checked: now.checked_sub(checked_ago)? })
 }

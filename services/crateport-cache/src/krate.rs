@@ -1,19 +1,17 @@
-//! Crates: from the store, or from a fill that this request begins or joins.
+//! Crates: what the index says of one, and then its bytes.
 
 use std::sync::Arc;
 
 use crateport_coord::Note;
-use crateport_types::{CrateName, CrateVersion, Outcome, Reason, ResourceKind, Sha256, StoreKey};
+use crateport_types::{CrateName, CrateVersion, Reason, Sha256, StoreKey};
 use crateport_upstream::Condition;
 use tokio::time::Instant;
-use tracing::{Instrument as _, warn};
 
 use crate::cache::{Inner, Registry};
-use crate::fill::{Filled, Wanted};
-use crate::flight::Seat;
+use crate::fill::{Source, Wanted};
 use crate::hot::IndexCopy;
 use crate::index::{Authority, Refreshed, late};
-use crate::{Answer, Payload, Redirects, ServeError, StoredObject, trace};
+use crate::{Answer, Redirects, ServeError};
 
 /// The note on a version that upstream's index has not. It is none on the crate itself: once the index has it, the
 /// crate is asked for whatever was said before.
@@ -29,58 +27,12 @@ impl Inner {
     ) -> Result<Answer, ServeError> {
         let checksum = self.checksum(registry, name, version).await?;
         let key = StoreKey::krate(&registry.policy.id, name, version);
-        if let Some(url) = self.redirect(&key, &checksum, redirects).await {
-            return Ok(answer(Payload::Redirect(url), Outcome::Hit, Reason::Stored));
-        }
-        if let Some(object) = self.stored_or_fill(&key, &checksum).await {
-            return Ok(stored(object, Outcome::Hit, Reason::Stored));
-        }
-        if registry.upstream.condition() == Condition::Offline {
-            let (what, reason) = (format!("crate {name} {version}"), Reason::Offline);
-            return Err(ServeError::Absent { what, reason, upstream_status: None });
-        }
-        let wanted =
-            Wanted { key: key.clone(), name: name.clone(), version: version.clone(), checksum };
-        let (outcome, ticket) = match self.fills.board(&key) {
-            Seat::Follower(ticket) => (Outcome::Join, ticket),
-            Seat::Leader(takeoff, ticket) => {
-                let span = trace::fill(&registry.policy.id, ResourceKind::Krate, &key);
-                let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
-                let fill = async move { cache.lead_fill(&registry, wanted, takeoff).await };
-                self.tasks.spawn(fill.instrument(span));
-                (Outcome::Fill, ticket)
-            }
+        let source = Source::Krate {
+            registry: Arc::clone(registry),
+            name: name.clone(),
+            version: version.clone(),
         };
-        match ticket.wait(Instant::now() + self.limits.wait_max).await {
-            Ok(Ok(Filled::Spool(reader))) => Ok(Answer {
-                outcome,
-                reason: Reason::Missing,
-                upstream_status: Some(200),
-                age: None,
-                payload: Payload::Spool(reader),
-            }),
-            Ok(Ok(Filled::Elsewhere)) => {
-                // All who waited here come at the same time, and the bytes need not come through this process.
-                if let Some(url) = self.redirect(&key, &checksum, redirects).await {
-                    return Ok(answer(Payload::Redirect(url), Outcome::Join, Reason::Stored));
-                }
-                match self.stored_or_fill(&key, &checksum).await {
-                    Some(object) => Ok(stored(object, Outcome::Join, Reason::Stored)),
-                    None => Err(unavailable(name, version, crate::flight::NoResult::Lost)),
-                }
-            }
-            Ok(Err(error)) => Err(error),
-            Err(no_result) => Err(unavailable(name, version, no_result)),
-        }
-    }
-
-    /// What the store has. Where the store fails, upstream may still help.
-    async fn stored_or_fill(&self, key: &StoreKey, checksum: &Sha256) -> Option<StoredObject> {
-        self.stored(key, checksum).await.unwrap_or_else(|error| {
-            self.metrics.store_failures.inc();
-            warn!(%key, %error, "could not be read; upstream is asked instead");
-            None
-        })
+        self.serve_checked(Wanted { key, checksum, source }, redirects).await
     }
 
     /// The checksum that the index gives. A version that is not in our copy is absent only when upstream's has it
@@ -158,14 +110,6 @@ impl Inner {
 fn entry(copy: &IndexCopy, name: &CrateName, version: &CrateVersion) -> Option<Sha256> {
     let entry = copy.file().entry(version.as_str())?;
     (*entry.name == *name.as_str()).then_some(entry.checksum)
-}
-
-fn stored(object: StoredObject, outcome: Outcome, reason: Reason) -> Answer {
-    answer(Payload::Stored(object), outcome, reason)
-}
-
-fn answer(payload: Payload, outcome: Outcome, reason: Reason) -> Answer {
-    Answer { outcome, reason, upstream_status: None, age: None, payload }
 }
 
 fn unavailable(

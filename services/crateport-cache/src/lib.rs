@@ -6,8 +6,10 @@
 mod ahead;
 mod answer;
 mod cache;
+mod checked;
 mod config;
 mod delivery;
+mod dist;
 mod fill;
 mod flight;
 mod foresight;
@@ -25,8 +27,8 @@ mod trace;
 pub mod uses;
 
 pub use answer::{Answer, Failure, Payload, PresignedUrl, ServeError};
-pub use cache::{Cache, Ports, RegistrySetup};
-pub use config::{CacheLimits, RegistryPolicy};
+pub use cache::{Cache, DistSetup, Ports, RegistrySetup};
+pub use config::{CacheLimits, DistPolicy, RegistryPolicy};
 pub use delivery::{DeliveryMode, DeliveryPolicy, Redirects};
 pub use hot::IndexCopy;
 pub use known::store_config;

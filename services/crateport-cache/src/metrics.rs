@@ -125,7 +125,7 @@ impl CacheMetrics {
 const fn results_from_the_start(resource: ResourceKind) -> &'static [&'static str] {
     match resource {
         ResourceKind::Index => &[STORED],
-        ResourceKind::Krate => &[STORED, UNSTORED, WRONG],
+        ResourceKind::Krate | ResourceKind::Dist => &[STORED, UNSTORED, WRONG],
         ResourceKind::Config | ResourceKind::Search | ResourceKind::Page => &[],
     }
 }

@@ -6,6 +6,7 @@
 
 use std::fmt;
 use std::io;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
@@ -177,9 +178,8 @@ impl Spool {
         expected: Sha256,
     ) -> Result<Verified, Failure> {
         if computed != expected {
-            let detail = format!(
-                "the checksum of what upstream sent is {computed}, and the index says {expected}"
-            );
+            let detail =
+                format!("the checksum of what upstream sent is {computed}, and must be {expected}");
             let failure = Failure::own(Reason::ChecksumMismatch, &detail);
             self.fail(failure.clone());
             return Err(failure);
@@ -265,7 +265,7 @@ fn gauge_value(bytes: u64) -> i64 {
 /// What a reader finds at its position.
 enum Piece {
     Memory(Bytes),
-    File(Arc<std::fs::File>, std::ops::Range<u64>),
+    File(Arc<std::fs::File>, Range<u64>),
     NotYet,
     End,
 }
@@ -322,22 +322,33 @@ impl SpoolReader {
 
     /// All the bytes as they come. Ends when the body is whole and verified, else with an error.
     pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
+        self.into_part(0..u64::MAX)
+    }
+
+    /// A part of the bytes, as they come. It too ends only when the whole body is verified.
+    pub fn into_part(
+        self,
+        part: Range<u64>,
+    ) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
         stream::try_unfold(
-            (self, 0_u64, None::<ObjectStream>),
-            async |(mut reader, mut position, mut file)| {
+            (self, part, None::<ObjectStream>),
+            async |(mut reader, mut left, mut file)| {
                 loop {
                     if let Some(pieces) = &mut file {
                         if let Some(piece) = futures_util::StreamExt::next(pieces).await {
                             let piece = piece.map_err(|error| SpoolError(error.into()))?;
-                            position += piece.len() as u64;
-                            return Ok(Some((piece, (reader, position, file))));
+                            left.start += piece.len() as u64;
+                            return Ok(Some((piece, (reader, left, file))));
                         }
                         file = None;
                     }
-                    match reader.piece(position)? {
+                    if left.is_empty() {
+                        return Ok(None);
+                    }
+                    match reader.piece(&left)? {
                         Piece::Memory(piece) => {
-                            position += piece.len() as u64;
-                            return Ok(Some((piece, (reader, position, None))));
+                            left.start += piece.len() as u64;
+                            return Ok(Some((piece, (reader, left, None))));
                         }
                         Piece::File(open, range) => {
                             file = Some(
@@ -354,14 +365,17 @@ impl SpoolReader {
         )
     }
 
-    fn piece(&mut self, position: u64) -> Result<Piece, SpoolError> {
+    fn piece(&mut self, left: &Range<u64>) -> Result<Piece, SpoolError> {
         self.changed.borrow_and_update();
         let state = self.shared.lock();
         let readable = state.readable_bytes(self.shared.size_bytes);
-        if position < readable {
+        // Of a part, too, the last byte comes only when all is well.
+        let end = if matches!(state.end, End::Whole) { left.end } else { left.end - 1 };
+        let readable = readable.min(end);
+        if left.start < readable {
             return Ok(match &state.file {
-                Some(file) => Piece::File(Arc::clone(file), position..readable),
-                None => Piece::Memory(from_memory(&state.memory, position, readable)),
+                Some(file) => Piece::File(Arc::clone(file), left.start..readable),
+                None => Piece::Memory(from_memory(&state.memory, left.start, readable)),
             });
         }
         match &state.end {
@@ -458,6 +472,35 @@ mod tests {
             assert_eq!(stream.next().await.unwrap().unwrap(), "ab");
             spool.commit(Sha256::of(b"abc"), Sha256::of(b"abd")).unwrap_err();
             assert!(stream.next().await.unwrap().is_err());
+        }
+    }
+
+    #[tokio::test]
+    async fn a_part_is_its_bytes_and_its_end_too_waits_for_the_checksum() {
+        for memory_bytes_max in [0, 1 << 20] {
+            let (_directory, mut spool) = spool(Some(100_000), memory_bytes_max);
+            for part in [0..1_usize, 500..1500, 99_000..100_000, 0..100_000] {
+                let whole = body().concat();
+                let late = spool.reader().into_part(part.start as u64..part.end as u64);
+                let expected = &whole[part.clone()];
+                if spool.written_bytes() == 0 {
+                    for chunk in body() {
+                        spool.write(chunk).await.unwrap();
+                    }
+                }
+                let mut late = std::pin::pin!(late);
+                let mut read = Vec::new();
+                while read.len() + 1 < expected.len() {
+                    read.extend_from_slice(&late.next().await.unwrap().unwrap());
+                }
+                assert_eq!(read, expected[..expected.len() - 1], "{part:?}");
+                assert!(futures_util::FutureExt::now_or_never(late.next()).is_none(), "{part:?}");
+            }
+            let reader = spool.reader();
+            let digest = Sha256::of(&body().concat());
+            spool.commit(digest, digest).unwrap();
+            let part = reader.into_part(500..1500).map_ok(|piece| piece.to_vec());
+            assert_eq!(part.try_concat().await.unwrap(), body().concat()[500..1500]);
         }
     }
 

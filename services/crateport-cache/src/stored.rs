@@ -67,6 +67,10 @@ impl StoredObject {
         self.object.meta.modified
     }
 
+    pub(crate) fn meta(&self) -> &ObjectMeta {
+        &self.object.meta
+    }
+
     /// All bytes.
     #[must_use]
     pub fn read(self) -> ObjectStream {
@@ -92,16 +96,19 @@ impl Present {
         Self(objects.build())
     }
 
+    /// The digest of an object that was seen a short while ago.
+    pub(crate) async fn digest(&self, key: &StoreKey) -> Option<Sha256> {
+        self.0.get(key).await.map(|seen| seen.checksum)
+    }
+
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
+    }
+
     /// Remembers an object that was seen or written.
     pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, meta: &ObjectMeta) {
         let ObjectMeta { size_bytes, modified, .. } = *meta;
         self.0.insert(key, Seen { checksum, size_bytes, modified }).await;
-    }
-}
-
-impl Present {
-    pub(crate) async fn forget(&self, key: &StoreKey) {
-        self.0.invalidate(key).await;
     }
 }
 

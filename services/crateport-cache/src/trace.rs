@@ -8,13 +8,13 @@ use tracing::field::Empty;
 use tracing::{Span, info_span};
 
 /// The span of a fill that the current request begins.
-pub(crate) fn fill(registry: &RegistryId, resource: ResourceKind, key: &StoreKey) -> Span {
+pub(crate) fn fill(origin: &str, resource: ResourceKind, key: &StoreKey) -> Span {
     linked(info_span!(
         parent: None,
         "fill",
         %key,
         otel.name = %format_args!("fill {}", resource.as_str()),
-        crateport.registry = registry.as_str(),
+        crateport.registry = origin,
         crateport.resource = resource.as_str(),
         crateport.result = Empty,
     ))

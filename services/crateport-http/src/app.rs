@@ -28,7 +28,7 @@ use crate::metrics::HttpMetrics;
 use crate::record::{End, Record};
 use crate::respond::{Form, without_body};
 use crate::route::Route;
-use crate::{page, status};
+use crate::{installer, page, status};
 
 /// How the main listener answers.
 #[derive(Clone, Debug)]
@@ -59,7 +59,8 @@ pub(crate) struct Shared {
 /// An answer on its way, and what its record must say of it.
 struct Made {
     response: Response<Body>,
-    registry: Option<RegistryId>,
+    /// The id of a configured registry or dist origin.
+    registry: Option<Box<str>>,
     resource: ResourceKind,
     outcome: Outcome,
     reason: Reason,
@@ -95,7 +96,8 @@ impl App {
             HeaderValue::from_str(&config.replica).unwrap_or(HeaderValue::from_static("crateport"));
         let registries = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
-            is_offline: cache.registries().any(|(_, condition)| condition == Condition::Offline),
+            is_offline: cache.registries().any(|(_, condition)| condition == Condition::Offline)
+                || cache.dists().any(|(_, condition)| condition == Condition::Offline),
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
@@ -126,7 +128,8 @@ impl Shared {
     async fn answer(self: Arc<Self>, head: Parts) -> Response<Body> {
         let began = Instant::now();
         self.metrics.in_flight().inc();
-        let route = Route::of(head.uri.path(), head.uri.query());
+        let is_dist = |id: &str| self.cache.dists().any(|(known, _)| known.as_str() == id);
+        let route = Route::of(head.uri.path(), head.uri.query(), is_dist);
         let kind = route.kind();
         let permit = Arc::clone(&self.requests).try_acquire_owned().ok();
         let is_admitted = permit.is_some();
@@ -164,6 +167,13 @@ impl Shared {
                 let base = self.base.base(&head.uri, &head.headers, &connection(head));
                 Made::of(page::response(self, &base), kind, Outcome::Hit, Reason::Own)
             }
+            Route::Installer => {
+                let base = self.base.base(&head.uri, &head.headers, &connection(head));
+                let registries: Vec<RegistryId> =
+                    self.cache.registries().map(|(id, _)| id.clone()).collect();
+                let response = installer::response(&base, &registries);
+                Made::of(response, kind, Outcome::Hit, Reason::Own)
+            }
             Route::Api { registry } => {
                 let sentence = format!(
                     "this is a cache of `{registry}`: it passes on searches and no other call"
@@ -176,22 +186,10 @@ impl Shared {
 
     async fn serve(&self, head: &Parts, registry: &str, resource: Resource) -> Made {
         let kind = resource.kind();
-        let known = self
-            .cache
-            .registries()
-            .find(|(id, _)| id.as_str() == registry)
-            .map(|(id, _)| id.clone());
+        let known = self.known(registry);
         let answer = match self.cache.serve(registry, &resource, redirects(head)).await {
             Ok(answer) => answer,
             Err(error) => return Made { registry: known, ..Made::failed(&error, kind) },
-        };
-        let Some(id) = known else {
-            return Made::of(
-                status::refusal(StatusCode::NOT_FOUND, kind, "no such registry"),
-                kind,
-                Outcome::Refused,
-                Reason::BadRequest,
-            );
         };
         // Made for the one resource that tells it.
         let base = || self.base.base(&head.uri, &head.headers, &connection(head));
@@ -200,10 +198,10 @@ impl Shared {
             version: head.version,
             headers: &head.headers,
             base: &base,
-            registry: &id,
-            kind,
+            registry,
+            resource: &resource,
         };
-        if let Some(key) = used(&head.method, &resource, &id) {
+        if let Some(key) = used(&head.method, &resource, registry) {
             self.cache.record_use(key, self.user(head));
         }
         let (outcome, reason, upstream_status) =
@@ -212,12 +210,12 @@ impl Shared {
         match form.respond(answer).await {
             Ok((response, delivery)) => {
                 let made = Made::of(response, kind, outcome, reason);
-                Made { registry: Some(id), delivery, upstream_status, redirected_bytes, ..made }
+                Made { registry: known, delivery, upstream_status, redirected_bytes, ..made }
             }
             Err(failure) => {
                 let error =
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
-                Made { registry: Some(id), ..Made::failed(&error, kind) }
+                Made { registry: known, ..Made::failed(&error, kind) }
             }
         }
     }
@@ -230,6 +228,13 @@ impl Shared {
             user_agent: agent.map(Into::into),
             token_name: None,
         }
+    }
+
+    /// The id, if it is configured: only then may it be a metric's label.
+    fn known(&self, id: &str) -> Option<Box<str>> {
+        let registries = self.cache.registries().map(|(id, _)| id.as_str());
+        let known = registries.chain(self.cache.dists().map(|(id, _)| id.as_str()));
+        known.into_iter().find(|known| *known == id).map(Into::into)
     }
 
     /// What is known before there is an answer. Should there never be one, the client has left.
@@ -296,7 +301,7 @@ impl Made {
 
     /// Fills the record in, and leaves the response.
     fn describe(self, record: &mut Record) -> Response<Body> {
-        record.registry = self.registry.map_or_else(Box::default, |id| id.as_str().into());
+        record.registry = self.registry.unwrap_or_default();
         record.resource = self.resource;
         record.outcome = self.outcome;
         record.reason = self.reason;
@@ -319,7 +324,7 @@ impl Route<'_> {
         match self {
             Self::Registry { resource, .. } => resource.kind(),
             Self::Api { .. } => ResourceKind::Search,
-            Self::Page | Self::Nowhere { .. } => ResourceKind::Page,
+            Self::Page | Self::Installer | Self::Nowhere { .. } => ResourceKind::Page,
         }
     }
 }
@@ -354,10 +359,16 @@ fn redirects(head: &Parts) -> Redirects {
     if stream || head.method == Method::HEAD { Redirects::Unwanted } else { Redirects::Followed }
 }
 
-/// The object that this request uses: index files are asked for too often, and HEAD pulls nothing.
-fn used(method: &Method, resource: &Resource, registry: &RegistryId) -> Option<StoreKey> {
-    let is_use = method == Method::GET && resource.kind().cache_class() == CacheClass::Immutable;
-    resource.key(registry).filter(|_| is_use)
+/// The object that this request uses: what changes is asked for too often, and HEAD pulls nothing.
+fn used(method: &Method, resource: &Resource, id: &str) -> Option<StoreKey> {
+    if method != Method::GET || resource.cache_class() != CacheClass::Immutable {
+        return None;
+    }
+    match resource {
+        Resource::Dist(path) if path.sum_of().is_some() => None,
+        Resource::Dist(path) => Some(StoreKey::dist_file(&id.parse().ok()?, path)),
+        resource => resource.key(&id.parse().ok()?),
+    }
 }
 
 /// The listener says how the connection came about; behind anything else, nothing is known of it.

@@ -2,7 +2,9 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use crateport_types::{BaseUrl, CRATES_IO, InvalidBaseUrl, RegistryId};
+use crateport_types::{BaseUrl, CRATES_IO, InvalidBaseUrl, RUSTUP, RegistryId};
+
+use crate::route::INSTALLER;
 
 /// Under which name cargo knows the registry that replaces crates.io.
 const REPLACEMENT: &str = "crateport";
@@ -27,6 +29,21 @@ pub fn cargo_lines(base: &BaseUrl, registries: &[RegistryId]) -> String {
         }
     }
     blocks.join("\n")
+}
+
+/// The lines for a shell's profile or a container's environment, under `base`: where rustup gets toolchains, and
+/// itself. Both are needed; with the first alone rustup still asks the internet for its own updates.
+#[must_use]
+pub fn rustup_lines(base: &BaseUrl) -> String {
+    format!(
+        "export RUSTUP_DIST_SERVER={base}/{RUSTUP}\nexport RUSTUP_UPDATE_ROOT={base}/{RUSTUP}/rustup\n"
+    )
+}
+
+/// The line that installs rustup where there is none, and points it and cargo here.
+#[must_use]
+pub fn rustup_install_line(base: &BaseUrl) -> String {
+    format!("curl -fsSL {base}/{RUSTUP}/{INSTALLER} | sh\n")
 }
 
 /// The base under which clients on this machine reach a listener, when nobody named a public one.
@@ -86,6 +103,16 @@ index = "sparse+http://127.0.0.1:8080/internal/index/"
         let lines = cargo_lines(&base, &ids(&["crates-io", "crateport"]));
         assert!(lines.contains("[registries.crateport-crates-io]\n"), "{lines}");
         assert!(lines.contains("replace-with = \"crateport-crates-io\"\n"), "{lines}");
+    }
+
+    #[test]
+    fn rustup_is_told_where_toolchains_are_and_where_it_is_itself() {
+        let base = "https://crates.example.com/rust".parse().unwrap();
+        let expected = "export RUSTUP_DIST_SERVER=https://crates.example.com/rust/rustup\n\
+                        export RUSTUP_UPDATE_ROOT=https://crates.example.com/rust/rustup/rustup\n";
+        assert_eq!(rustup_lines(&base), expected);
+        let expected = "curl -fsSL https://crates.example.com/rust/rustup/rustup-init.sh | sh\n";
+        assert_eq!(rustup_install_line(&base), expected);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crateport_cache::Cache;
 use crateport_store::StoreError;
-use crateport_types::{Area, RegistryId};
+use crateport_types::{Area, DistId, RegistryId};
 
 /// How often the store is counted, at the most.
 const COUNT_EVERY: Duration = Duration::from_secs(300);
@@ -24,8 +24,15 @@ struct Counting {
 
 #[derive(Debug, Default)]
 struct State {
-    last: Option<Arc<Vec<Holding>>>,
+    last: Option<Arc<Held>>,
     began: Option<Instant>,
+}
+
+/// What is held of everything.
+#[derive(Debug, Default)]
+pub(crate) struct Held {
+    pub(crate) registries: Vec<Holding>,
+    pub(crate) dists: Vec<(DistId, Tally)>,
 }
 
 /// What is held of one registry.
@@ -49,7 +56,7 @@ impl Inventory {
     }
 
     /// The last count, if there was one. Begins the next when that is old.
-    pub(crate) fn look(&self) -> Option<Arc<Vec<Holding>>> {
+    pub(crate) fn look(&self) -> Option<Arc<Held>> {
         let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
         if state.began.is_none_or(|began| began.elapsed() >= COUNT_EVERY) {
             state.began = Some(Instant::now());
@@ -65,15 +72,20 @@ impl Inventory {
 }
 
 impl Counting {
-    async fn count(&self) -> Result<Vec<Holding>, StoreError> {
-        let mut holdings = Vec::new();
+    async fn count(&self) -> Result<Held, StoreError> {
+        let mut held = Held::default();
         let ids = self.cache.registries().map(|(id, _)| id.clone()).collect::<Vec<_>>();
         for registry in ids {
             let index = self.tally(&Area::Index(registry.clone())).await?;
             let crates = self.tally(&Area::Crates(registry.clone())).await?;
-            holdings.push(Holding { registry, index, crates });
+            held.registries.push(Holding { registry, index, crates });
         }
-        Ok(holdings)
+        let ids = self.cache.dists().map(|(id, _)| id.clone()).collect::<Vec<_>>();
+        for dist in ids {
+            let files = self.tally(&Area::Dist(dist.clone())).await?;
+            held.dists.push((dist, files));
+        }
+        Ok(held)
     }
 
     async fn tally(&self, area: &Area) -> Result<Tally, StoreError> {

@@ -8,7 +8,8 @@
 //!   upgrade on every `http://` URL, and with it keeps 200 requests in flight instead of one or two.
 //! - **Bounds.** Connections, streams, header bytes and every wait for a peer have a named limit in [`Limits`]. Time
 //!   the service itself needs is not limited here: a cold fill may take as long as its own deadline allows.
-//! - **No request is cut by a shutdown** that finishes within the drain timeout.
+//! - **No request is cut by a shutdown** that finishes within the drain timeout; one that is on its way when the shutdown
+//!   begins is still answered.
 //!
 //! The service sees requests with a [`ConnectionInfo`] in their extensions. An axum `Router` fits as it is.
 
@@ -19,6 +20,7 @@ mod body;
 mod certificate;
 mod connection;
 mod expiry;
+mod farewell;
 mod h2c;
 mod limits;
 mod roster;
@@ -34,6 +36,7 @@ use std::net::SocketAddr;
 pub use bind::{ListenError, Listener, ListenerConfig, TlsFiles};
 pub use body::{RequestBody, RequestBodyError, ResponseBody};
 pub use certificate::{CertificateError, CertificateHandle, CertificateState};
+pub use farewell::Farewell;
 pub use limits::Limits;
 pub use server::{Drained, Server};
 pub use service::HttpService;

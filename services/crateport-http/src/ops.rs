@@ -76,7 +76,9 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Condition::Down { .. } => "down",
         Condition::Offline => "offline",
     };
-    let conditions = ops.cache.registries().collect::<Vec<_>>();
+    let registries = ops.cache.registries().map(|(id, condition)| (id.to_string(), condition));
+    let dists = ops.cache.dists().map(|(id, condition)| (id.to_string(), condition));
+    let conditions = registries.chain(dists).collect::<Vec<_>>();
     let store = store_answers(&ops.cache).await;
     let is_down = |(_, condition): &(_, _)| matches!(condition, Condition::Down { .. });
     let serves = Serves::judge(store.is_ok(), conditions.iter().map(is_down));
@@ -87,8 +89,7 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Health::Up => "ok".to_owned(),
         Health::Down { reason } => reason,
     };
-    let upstreams =
-        conditions.into_iter().map(|(id, condition)| (id.to_string(), json!(word(condition))));
+    let upstreams = conditions.into_iter().map(|(id, condition)| (id, json!(word(condition))));
     let body = json!({
         "ready": is_ready,
         "serves": serves.as_str(),
@@ -101,8 +102,11 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
 }
 
 async fn store_answers(cache: &Cache) -> Result<(), String> {
-    let Some((registry, _)) = cache.registries().next() else { return Ok(()) };
-    let key = StoreKey::upstream_config(registry);
+    // Any key will do; one that is read anyway is the best.
+    let key = match cache.registries().next() {
+        Some((registry, _)) => StoreKey::upstream_config(registry),
+        None => StoreKey::check(0),
+    };
     match tokio::time::timeout(STORE_WAIT_MAX, cache.store().head(&key)).await {
         Ok(Ok(_)) => Ok(()),
         Ok(Err(error)) => Err(error.to_string()),

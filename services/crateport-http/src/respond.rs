@@ -1,14 +1,16 @@
 //! From an answer of the cache to a response: conditions, encodings, ranges and headers.
 
+use std::ops::Range;
 use std::time::SystemTime;
 
+use bytes::Bytes;
 use crateport_cache::{
     Answer, Failure, IndexCopy, Payload, PresignedUrl, SpoolError, SpoolReader, StoredObject,
 };
 use crateport_types::{
-    BaseUrl, ByteRange, DeliveryKind, ETag, IfNoneMatch, RangeRequest, RegistryConfig, RegistryId,
-    ResourceKind,
+    BaseUrl, ByteRange, DeliveryKind, ETag, IfNoneMatch, RangeRequest, RegistryConfig, Resource,
 };
+use futures_util::Stream;
 use http::header::{
     ACCEPT_RANGES, AGE, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_RANGE,
     CONTENT_TYPE, ETAG, HeaderName, IF_MODIFIED_SINCE, IF_NONE_MATCH, IF_RANGE, LAST_MODIFIED,
@@ -16,7 +18,7 @@ use http::header::{
 };
 use http::{HeaderMap, HeaderValue, Method, Response, StatusCode, Version};
 
-use crate::body::Body;
+use crate::body::{Body, BodyError};
 use crate::encoding::accepts_gzip;
 
 /// What of a request decides the form of its answer.
@@ -25,8 +27,8 @@ pub(crate) struct Form<'a> {
     pub(crate) version: Version,
     pub(crate) headers: &'a HeaderMap,
     pub(crate) base: &'a (dyn Fn() -> BaseUrl + Sync),
-    pub(crate) registry: &'a RegistryId,
-    pub(crate) kind: ResourceKind,
+    pub(crate) registry: &'a str,
+    pub(crate) resource: &'a Resource,
 }
 
 impl Form<'_> {
@@ -42,13 +44,13 @@ impl Form<'_> {
             Payload::Stored(object) => self.stored(object).await?,
             Payload::Redirect(url) => return Ok((redirect(&url), delivery)),
             Payload::Spool(reader) => self.spool(reader).await?,
-            Payload::Json(bytes) => Response::new(Body::whole(bytes)),
+            Payload::Json(bytes) | Payload::Sum(bytes) => Response::new(Body::whole(bytes)),
         };
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.kind.content_type()));
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static(self.resource.content_type()));
         headers.insert(
             CACHE_CONTROL,
-            HeaderValue::from_static(self.kind.cache_class().cache_control()),
+            HeaderValue::from_static(self.resource.cache_class().cache_control()),
         );
         if let Some(age) = answer.age {
             headers.insert(AGE, age.as_secs().into());
@@ -88,25 +90,9 @@ impl Form<'_> {
             match self.range(&etag, modified, size_bytes) {
                 RangeRequest::Whole => Response::new(Body::pieces(object.read(), Some(size_bytes))),
                 RangeRequest::Part(part) => {
-                    let content_range =
-                        format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
-                    let length = part.end - part.start;
-                    let pieces = object.read_part(part).await?;
-                    let mut response = Response::new(Body::pieces(pieces, Some(length)));
-                    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
-                    insert_text(response.headers_mut(), CONTENT_RANGE, &content_range);
-                    response
+                    partial(object.read_part(part.clone()).await?, &part, size_bytes)
                 }
-                RangeRequest::Unsatisfiable => {
-                    let mut response = Response::new(Body::default());
-                    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
-                    insert_text(
-                        response.headers_mut(),
-                        CONTENT_RANGE,
-                        &format!("bytes */{size_bytes}"),
-                    );
-                    response
-                }
+                RangeRequest::Unsatisfiable => unsatisfiable(size_bytes),
             }
         };
         response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
@@ -124,8 +110,20 @@ impl Form<'_> {
             reader.begun().await
         };
         ready.map_err(|SpoolError(failure)| failure)?;
-        let size_bytes = reader.size_bytes();
-        Ok(Response::new(Body::pieces(reader.into_stream(), size_bytes)))
+        let Some(size_bytes) = reader.size_bytes() else {
+            return Ok(Response::new(Body::pieces(reader.into_stream(), None)));
+        };
+        // Nothing was told of these bytes yet by which a client could know them again.
+        let range = if self.headers.contains_key(IF_RANGE) { None } else { self.asked_range() };
+        let mut response = match range.map_or(RangeRequest::Whole, |range| range.of(size_bytes)) {
+            RangeRequest::Whole => {
+                Response::new(Body::pieces(reader.into_stream(), Some(size_bytes)))
+            }
+            RangeRequest::Part(part) => partial(reader.into_part(part.clone()), &part, size_bytes),
+            RangeRequest::Unsatisfiable => unsatisfiable(size_bytes),
+        };
+        response.headers_mut().insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
+        Ok(response)
     }
 
     /// RFC 9110, section 13.2.2: `If-Modified-Since` counts only without `If-None-Match`.
@@ -149,9 +147,34 @@ impl Form<'_> {
         let current = text(IF_RANGE).is_none_or(|condition| {
             condition == etag.as_str() || condition == httpdate::fmt_http_date(modified)
         });
-        let range = text(RANGE).filter(|_| current && *self.method == Method::GET);
-        range.and_then(ByteRange::parse).map_or(RangeRequest::Whole, |range| range.of(size_bytes))
+        let range = if current { self.asked_range() } else { None };
+        range.map_or(RangeRequest::Whole, |range| range.of(size_bytes))
     }
+
+    fn asked_range(&self) -> Option<ByteRange> {
+        let range = self.headers.get(RANGE).and_then(|value| value.to_str().ok());
+        range.filter(|_| *self.method == Method::GET).and_then(ByteRange::parse)
+    }
+}
+
+/// 206 with a part of an object of `size_bytes`.
+fn partial<E: Into<BodyError> + 'static>(
+    pieces: impl Stream<Item = Result<Bytes, E>> + Send + 'static,
+    part: &Range<u64>,
+    size_bytes: u64,
+) -> Response<Body> {
+    let mut response = Response::new(Body::pieces(pieces, Some(part.end - part.start)));
+    *response.status_mut() = StatusCode::PARTIAL_CONTENT;
+    let content_range = format!("bytes {}-{}/{size_bytes}", part.start, part.end - 1);
+    insert_text(response.headers_mut(), CONTENT_RANGE, &content_range);
+    response
+}
+
+fn unsatisfiable(size_bytes: u64) -> Response<Body> {
+    let mut response = Response::new(Body::default());
+    *response.status_mut() = StatusCode::RANGE_NOT_SATISFIABLE;
+    insert_text(response.headers_mut(), CONTENT_RANGE, &format!("bytes */{size_bytes}"));
+    response
 }
 
 /// The address of the object in the store. It is signed and has an end, so nobody may keep it.

@@ -8,10 +8,13 @@
 //! | `/{registry}/crates/{name}/{version}/download` | a crate |
 //! | `/{registry}/api/v1/crates?q=…` | a search |
 //! | `/{registry}/api/…` | the rest of the web API, which a cache does not have |
+//! | `/rustup/rustup-init.sh` | the installer for clients |
+//! | `/rustup/dist/…`, `/rustup/rustup/…` | dist files, as rustup asks for them |
+//! | `/{dist}/…` | files of another dist origin |
 
 use std::borrow::Cow;
 
-use crateport_types::{CrateName, CrateVersion, IndexName, Resource};
+use crateport_types::{CrateName, CrateVersion, DistPath, IndexName, RUSTUP, Resource};
 use percent_encoding::percent_decode_str;
 
 /// What is asked for.
@@ -19,7 +22,9 @@ use percent_encoding::percent_decode_str;
 pub(crate) enum Route<'a> {
     /// The page for people.
     Page,
-    /// Something of a registry, which may not be configured.
+    /// The installer for clients.
+    Installer,
+    /// Something of a registry, which may not be configured, or of a dist origin.
     Registry { registry: &'a str, resource: Resource },
     /// A call of the web API other than a search: publish, yank, owners, login.
     Api { registry: &'a str },
@@ -27,12 +32,19 @@ pub(crate) enum Route<'a> {
     Nowhere { why: Cow<'static, str> },
 }
 
+/// What the installer is called.
+pub(crate) const INSTALLER: &str = "rustup-init.sh";
+
 /// More than any search needs.
 const QUERY_BYTES_MAX: usize = 2048;
 
 impl<'a> Route<'a> {
-    /// Reads a path and its query.
-    pub(crate) fn of(path: &'a str, query: Option<&str>) -> Self {
+    /// Reads a path and its query. `is_dist` tells which ids are those of dist origins.
+    pub(crate) fn of(
+        path: &'a str,
+        query: Option<&str>,
+        is_dist: impl FnOnce(&str) -> bool,
+    ) -> Self {
         let Some((registry, rest)) = path.trim_start_matches('/').split_once('/') else {
             let page = matches!(path, "/" | "");
             return if page {
@@ -41,6 +53,9 @@ impl<'a> Route<'a> {
                 nowhere("nothing is served at this path; see /")
             };
         };
+        if is_dist(registry) {
+            return Self::dist(registry, rest);
+        }
         if let Some(path) = rest.strip_prefix("index/") {
             return Self::index(registry, path);
         }
@@ -84,6 +99,18 @@ impl<'a> Route<'a> {
         }
     }
 
+    fn dist(dist: &'a str, path: &str) -> Self {
+        if dist == RUSTUP && path == INSTALLER {
+            return Self::Installer;
+        }
+        // rustup puts a slash behind a server that ends in one.
+        match decoded(path.trim_start_matches('/')).as_deref().map(str::parse::<DistPath>) {
+            Some(Ok(path)) => Self::Registry { registry: dist, resource: Resource::Dist(path) },
+            Some(Err(error)) => Self::Nowhere { why: error.to_string().into() },
+            None => nowhere("the path is not UTF-8"),
+        }
+    }
+
     fn search(registry: &'a str, query: &str) -> Self {
         if query.len() > QUERY_BYTES_MAX {
             return nowhere("the query of the search is too long");
@@ -104,6 +131,14 @@ fn nowhere(why: &'static str) -> Route<'static> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn is_dist(id: &str) -> bool {
+        matches!(id, "rustup" | "toolchains")
+    }
+
+    fn dist(dist: &'static str, path: &str) -> Route<'static> {
+        Route::Registry { registry: dist, resource: Resource::Dist(path.parse().unwrap()) }
+    }
 
     fn krate(name: &str, version: &str) -> Route<'static> {
         let (name, version) = (name.parse().unwrap(), version.parse().unwrap());
@@ -130,14 +165,30 @@ mod tests {
             ("/crates-io/crates/a/1.0.0+b.1/download", krate("a", "1.0.0+b.1")),
             ("/crates-io/crates/a/1.0.0%2Bb.1/download", krate("a", "1.0.0+b.1")),
             ("/crates-io/crates/a/1.0.0%2bb.1/download", krate("a", "1.0.0+b.1")),
+            ("/rustup/rustup-init.sh", Route::Installer),
+            (
+                "/rustup/dist/channel-rust-stable.toml",
+                dist("rustup", "dist/channel-rust-stable.toml"),
+            ),
+            (
+                "/rustup//dist/channel-rust-stable.toml.sha256",
+                dist("rustup", "dist/channel-rust-stable.toml.sha256"),
+            ),
+            ("/rustup/rustup/release-stable.toml", dist("rustup", "rustup/release-stable.toml")),
+            ("/rustup/rustup/rustup-init.sh", dist("rustup", "rustup/rustup-init.sh")),
+            ("/toolchains/index/x", dist("toolchains", "index/x")),
+            ("/toolchains/rustup-init.sh", dist("toolchains", "rustup-init.sh")),
             ("/crates-io/api/v1/crates/new", Route::Api { registry: "crates-io" }),
             ("/crates-io/api/v1/crates/a/1.0.0/yank", Route::Api { registry: "crates-io" }),
         ] {
-            assert_eq!(Route::of(path, None), expected, "{path}");
+            assert_eq!(Route::of(path, None, is_dist), expected, "{path}");
         }
         let resource = Resource::Search { query: "q=a+b&per_page=10".into() };
         let expected = Route::Registry { registry: "crates-io", resource };
-        assert_eq!(Route::of("/crates-io/api/v1/crates", Some("q=a+b&per_page=10")), expected);
+        assert_eq!(
+            Route::of("/crates-io/api/v1/crates", Some("q=a+b&per_page=10"), is_dist),
+            expected
+        );
     }
 
     #[test]
@@ -158,8 +209,18 @@ mod tests {
             "/crates-io/crates/%ff/1.0.0/download",
             "/favicon.ico",
             "/a/b",
+            "/rustup",
+            "/rustup/",
+            "/rustup/dist/",
+            "/rustup/dist/../../etc/passwd",
+            "/rustup/dist/%2e%2e/%2e%2e/x",
+            "/rustup/dist/.hidden",
+            "/rustup/.snapshots/dist/channel-rust-stable.toml@given",
+            "/rustup/dist/a%00b",
+            "/rustup/dist/%ff",
+            "/rustup/dist/a//b",
         ] {
-            assert!(matches!(Route::of(path, None), Route::Nowhere { .. }), "{path}");
+            assert!(matches!(Route::of(path, None, is_dist), Route::Nowhere { .. }), "{path}");
         }
     }
 }

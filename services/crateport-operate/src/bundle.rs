@@ -4,7 +4,9 @@
 //! *.tar.zst                  zstd with its own checksum, and in it a tar of
 //!   bundle.json              the manifest: every other file with its size and digest, in order
 //!   v1/<registry>/crates/…   crates
+//!   v1/<dist>/…              dist files, and contents of those that change
 //!   v1/<registry>/upstream/config.json
+//!   v1/<dist>/.snapshots/…@given
 //!   v1/<registry>/index/…    index files, with the lines of the versions that are here and no others
 //! ```
 //!
@@ -13,6 +15,7 @@
 //! line, so bundles can be imported in any order in which each finds what it builds on.
 
 mod export;
+mod given;
 mod import;
 mod index_lines;
 mod manifest;
@@ -69,6 +72,8 @@ pub enum BundleError {
     },
 }
 
+/// The attribute that tells a digest.
+const CHECKSUM: &str = "sha256";
 /// The name of the manifest in the tar.
 const MANIFEST: &str = "bundle.json";
 /// No manifest is larger: it has some 200 bytes for each file.

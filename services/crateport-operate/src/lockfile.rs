@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use crateport_types::{CrateName, CrateVersion, RegistryId, Sha256};
 use serde::Deserialize;
 
+use crate::Wanted;
+
 /// The packages of a `Cargo.lock` that come from registries.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lockfile {
@@ -57,11 +59,13 @@ pub struct NeededCrate {
     pub checksum: Option<Sha256>,
 }
 
-/// What some lockfiles need.
+/// What some lockfiles need, and toolchains.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Needs {
     /// Each once, in order.
     pub crates: Vec<NeededCrate>,
+    /// The files of toolchains.
+    pub files: Vec<Wanted>,
     /// What comes from registries that are not cached here: `name version (source)`.
     pub elsewhere: Vec<String>,
 }

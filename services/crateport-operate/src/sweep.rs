@@ -1,6 +1,6 @@
 //! Sweeping: what was not used for long, or the least recently used when the store is too large.
 //!
-//! Only what can be fetched again goes: crates of registries that are cached here. Index files stay; they are small, and
+//! Only what can be fetched again goes: crates of registries and dist files of origins that are cached here. Index files stay; they are small, and
 //! tell what there is. The store is listed twice, once to see how much must go and once to remove it, so memory holds a
 //! page of keys and one number per used object.
 //!
@@ -15,7 +15,7 @@ use std::time::{Duration, SystemTime};
 use crateport_cache::uses::{doom, reprieve};
 use crateport_coord::{Claim, Coordinator, Lease, Note};
 use crateport_store::{ObjectMeta, ObjectStore};
-use crateport_types::{Area, Day, Named, RegistryId, StoreKey};
+use crateport_types::{Area, Day, DistClass, DistId, DistObject, Named, RegistryId, StoreKey};
 use futures_util::StreamExt as _;
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
@@ -35,6 +35,8 @@ pub struct Sweeper {
     pub coordinator: Arc<dyn Coordinator>,
     /// The registries whose crates can be fetched again.
     pub registries: BTreeSet<RegistryId>,
+    /// The dist origins whose files can be fetched again.
+    pub dists: BTreeSet<DistId>,
     /// How long uses are kept.
     pub keep_uses: Duration,
 }
@@ -199,8 +201,9 @@ impl Sweeper {
         let retention = Retention { grace: uses.grace, ..*retention };
         let mut swept = Swept::default();
         let mut judge = self.survey(&retention, now, &uses, &mut swept).await?;
-        for registry in &self.registries {
-            let mut walk = Walk::new(store, Area::Crates(registry.clone()));
+        let crates = self.registries.iter().cloned().map(Area::Crates);
+        for area in crates.chain(self.dists.iter().cloned().map(Area::Dist)) {
+            let mut walk = Walk::new(store, area);
             while let Some(page) = walk.next().await? {
                 let candidates = page.into_iter().filter_map(|(key, meta)| {
                     let last_used = self.last_used(&uses, &key, &meta)?;
@@ -267,7 +270,7 @@ impl Sweeper {
             | Named::IndexFile(..)
             | Named::UpstreamConfig(_)
             | Named::Usage(_)
-            | Named::Other => false,
+            | Named::Other => self.dists.iter().any(|dist| is_artifact(key, dist)),
         };
         can_be_fetched_again.then(|| uses.last(key, meta.modified))
     }
@@ -317,6 +320,14 @@ impl Sweeper {
             }
         }
         Ok(())
+    }
+}
+
+/// Contents of files that change are small, and upstream may not have them any more.
+fn is_artifact(key: &StoreKey, dist: &DistId) -> bool {
+    match key.dist_object(dist) {
+        Some(DistObject::File(path)) => path.class() == DistClass::Artifact,
+        Some(DistObject::Snapshot(..) | DistObject::Given(_)) | None => false,
     }
 }
 

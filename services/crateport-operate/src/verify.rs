@@ -12,8 +12,8 @@ use crateport_cache::Cache;
 use crateport_cache::uses::read_batch;
 use crateport_store::{ObjectMeta, ObjectStore, Read, StoreError};
 use crateport_types::{
-    Area, CrateName, CrateVersion, Hasher, IndexFile, IndexName, Named, RegistryConfig, RegistryId,
-    Resource, Sha256, StoreKey,
+    Area, CrateName, CrateVersion, DistId, DistObject, Hasher, IndexFile, IndexName, Named,
+    RegistryConfig, RegistryId, Resource, Sha256, StoreKey,
 };
 use futures_util::StreamExt as _;
 use serde::de::IgnoredAny;
@@ -30,6 +30,8 @@ pub struct Verifier {
     pub store: Arc<dyn ObjectStore>,
     /// Who fetches again what is wrong; without one it stays as it is.
     pub repairer: Option<Cache>,
+    /// The dist origins whose files are known here.
+    pub dists: Vec<DistId>,
 }
 
 /// What is verified.
@@ -55,7 +57,7 @@ pub enum Fault {
     },
     /// It is not what its key says.
     Malformed(String),
-    /// No index file tells its checksum.
+    /// Nothing tells its checksum: no index file, or nothing beside a dist file.
     Unlisted,
     /// The store does not give it.
     Unreadable(String),
@@ -153,6 +155,10 @@ impl Verifier {
     }
 
     async fn look(&self, key: &StoreKey, index_files: &IndexFiles) -> Look {
+        if let Some((_, object)) = self.dist_object(key) {
+            let looked = self.look_at_dist(key, &object).await;
+            return looked.unwrap_or_else(|error| Look::Wrong(Fault::Unreadable(sentence(&error))));
+        }
         let looked = match key.named() {
             Named::Krate(registry, name, version) => {
                 self.look_at_krate(key, &registry, &name, &version, index_files).await
@@ -176,6 +182,27 @@ impl Verifier {
         looked.unwrap_or_else(|error| Look::Wrong(Fault::Unreadable(sentence(&error))))
     }
 
+    fn dist_object(&self, key: &StoreKey) -> Option<(&DistId, DistObject)> {
+        self.dists.iter().find_map(|dist| Some((dist, key.dist_object(dist)?)))
+    }
+
+    async fn look_at_dist(&self, key: &StoreKey, object: &DistObject) -> Result<Look, StoreError> {
+        let expected = match object {
+            DistObject::Given(_) => {
+                let parse = |bytes: &[u8]| serde_json::from_slice::<IgnoredAny>(bytes).map(drop);
+                return self.look_at_text(key, TEXT_BYTES_MAX, parse).await;
+            }
+            DistObject::Snapshot(_, content) => *content,
+            DistObject::File(_) => {
+                let Some(meta) = self.store.head(key).await? else { return Ok(Look::Gone) };
+                let kept = meta.attributes.get(CHECKSUM).and_then(|text| text.parse().ok());
+                let Some(expected) = kept else { return Ok(Look::Wrong(Fault::Unlisted)) };
+                expected
+            }
+        };
+        self.look_at_bytes(key, expected).await
+    }
+
     async fn look_at_krate(
         &self,
         key: &StoreKey,
@@ -189,6 +216,10 @@ impl Verifier {
         let Some(entry) = entry.filter(|entry| *entry.name == *name.as_str()) else {
             return Ok(Look::Wrong(Fault::Unlisted));
         };
+        self.look_at_bytes(key, entry.checksum).await
+    }
+
+    async fn look_at_bytes(&self, key: &StoreKey, expected: Sha256) -> Result<Look, StoreError> {
         let Some(mut object) = self.store.get(key, Read::whole()).await? else {
             return Ok(Look::Gone);
         };
@@ -202,7 +233,7 @@ impl Verifier {
             }
             tokio::task::yield_now().await;
         }
-        let (expected, found) = (entry.checksum, hasher.finish());
+        let found = hasher.finish();
         Ok(if found == expected {
             Look::Sound
         } else {
@@ -258,21 +289,34 @@ impl Verifier {
     /// Drops what is wrong, and has it fetched again.
     async fn repair(&self, key: &StoreKey, fault: &Fault) -> Repair {
         let Some(cache) = &self.repairer else { return Repair::None };
-        let (registry, resource) = match key.named() {
-            Named::Krate(registry, name, version) => (registry, Resource::Krate { name, version }),
-            Named::IndexFile(registry, name) => (registry, Resource::IndexFile(name)),
-            Named::UpstreamConfig(registry) | Named::Config(registry) => {
-                (registry, Resource::Config)
+        let needed = match (self.dist_object(key), key.named()) {
+            (Some((dist, DistObject::File(path))), _) => {
+                Some((dist.to_string(), Resource::Dist(path)))
             }
-            Named::Usage(_) | Named::Other => {
+            // What is given is asked for again when somebody wants it.
+            (Some((_, DistObject::Snapshot(..) | DistObject::Given(_))), _) => None,
+            (None, Named::Krate(registry, name, version)) => {
+                Some((registry.to_string(), Resource::Krate { name, version }))
+            }
+            (None, Named::IndexFile(registry, name)) => {
+                Some((registry.to_string(), Resource::IndexFile(name)))
+            }
+            (None, Named::UpstreamConfig(registry) | Named::Config(registry)) => {
+                Some((registry.to_string(), Resource::Config))
+            }
+            (None, Named::Usage(_) | Named::Other) => None,
+        };
+        let (origin, resource) = match needed {
+            Some(needed) => needed,
+            None => {
                 return match self.store.delete(key).await {
                     Ok(_) => Repair::Dropped,
                     Err(error) => Repair::Failed(sentence(&error)),
                 };
             }
         };
-        // What only lacks its index file stays: fetching it brings the index file.
-        if *fault != Fault::Unlisted {
+        // A crate that only lacks its index file stays: fetching it brings the index file.
+        if *fault != Fault::Unlisted || matches!(resource, Resource::Dist(_)) {
             if let Err(error) = self.store.delete(key).await {
                 return Repair::Failed(sentence(&error));
             }
@@ -284,7 +328,7 @@ impl Verifier {
             }
             cache.forget(key).await;
         }
-        match Box::pin(fetch(cache, &registry, &resource)).await {
+        match Box::pin(fetch(cache, &origin, &resource)).await {
             Ok(_) => Repair::Fetched,
             Err(error) => Repair::Failed(error.to_string()),
         }
@@ -357,7 +401,7 @@ impl fmt::Display for Fault {
                 write!(f, "its checksum is {found}, and must be {expected}")
             }
             Self::Malformed(error) | Self::Unreadable(error) => f.write_str(error),
-            Self::Unlisted => f.write_str("no index file here tells its checksum"),
+            Self::Unlisted => f.write_str("nothing here tells its checksum"),
         }
     }
 }

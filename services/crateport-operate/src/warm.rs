@@ -9,7 +9,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use crateport_types::{RegistryId, Resource, Sha256};
+use bytes::Bytes;
+use crateport_types::{DistClass, Resource, Sha256, StoreKey};
 use futures_util::StreamExt as _;
 use tokio::time::sleep;
 
@@ -22,6 +23,9 @@ pub trait Place: Send + Sync {
     /// Sees to it that a resource is there, with this digest if one is given.
     async fn warm(&self, wanted: &Wanted) -> Result<Warmth, Cold>;
 
+    /// Has a text there, and reads it.
+    async fn read(&self, wanted: &Wanted, size_bytes_max: usize) -> Result<Bytes, Cold>;
+
     /// Waits until what was fetched is kept, and tells what of it is not.
     async fn settle(&self, wanted: &[Wanted]) -> Result<Vec<(Wanted, Cold)>, OperateError>;
 }
@@ -29,8 +33,8 @@ pub trait Place: Send + Sync {
 /// One thing that shall be there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
-    /// Of which registry.
-    pub registry: RegistryId,
+    /// Of which registry or dist origin.
+    pub origin: String,
     /// What.
     pub resource: Resource,
     /// The digest that it must have.
@@ -101,23 +105,23 @@ impl Warmed {
 }
 
 impl Needs {
-    /// Everything: the index file of every crate named, then the crates.
+    /// Everything: the index file of every crate named, then the crates, then the files of toolchains.
     #[must_use]
     pub fn wanted(&self) -> Vec<Wanted> {
         let index_files =
             self.crates.iter().map(|krate| (krate.registry.clone(), krate.name.index_name()));
         let index_files = index_files.collect::<BTreeSet<_>>().into_iter();
         let index_files = index_files.map(|(registry, name)| Wanted {
-            registry,
+            origin: registry.to_string(),
             resource: Resource::IndexFile(name),
             checksum: None,
         });
         let crates = self.crates.iter().cloned().map(|krate| Wanted {
-            registry: krate.registry,
+            origin: krate.registry.to_string(),
             resource: Resource::Krate { name: krate.name, version: krate.version },
             checksum: krate.checksum,
         });
-        index_files.chain(crates).collect()
+        index_files.chain(crates).chain(self.files.iter().cloned()).collect()
     }
 }
 
@@ -164,6 +168,24 @@ pub async fn warm(
     Ok(warmed)
 }
 
+/// Reads a text, trying again as often as for anything else.
+pub(crate) async fn read_again(
+    place: &dyn Place,
+    wanted: &Wanted,
+    size_bytes_max: usize,
+) -> Result<Bytes, Cold> {
+    let mut tries = 0;
+    loop {
+        match place.read(wanted, size_bytes_max).await {
+            Err(Cold { retry_after: Some(wait), .. }) if tries < RETRIES_MAX => {
+                tries += 1;
+                sleep(wait.min(RETRY_WAIT_MAX)).await;
+            }
+            result => return result,
+        }
+    }
+}
+
 async fn try_again(place: &dyn Place, wanted: &Wanted) -> Result<Warmth, Cold> {
     let mut tries = 0;
     loop {
@@ -177,13 +199,28 @@ async fn try_again(place: &dyn Place, wanted: &Wanted) -> Result<Warmth, Cold> {
     }
 }
 
+impl Wanted {
+    /// The object that holds it, if it is kept as one.
+    #[must_use]
+    pub fn key(&self) -> Option<StoreKey> {
+        match &self.resource {
+            Resource::Dist(path) if path.class() == DistClass::Artifact => {
+                Some(StoreKey::dist_file(&self.origin.parse().ok()?, path))
+            }
+            Resource::Dist(_) => None,
+            resource => resource.key(&self.origin.parse().ok()?),
+        }
+    }
+}
+
 impl fmt::Display for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { registry, resource, .. } = self;
+        let Self { origin, resource, .. } = self;
         match resource {
-            Resource::Krate { name, version } => write!(f, "{registry} {name} {version}"),
-            Resource::IndexFile(name) => write!(f, "{registry} index file of {name}"),
-            Resource::Config | Resource::Search { .. } => write!(f, "{registry}"),
+            Resource::Krate { name, version } => write!(f, "{origin} {name} {version}"),
+            Resource::IndexFile(name) => write!(f, "{origin} index file of {name}"),
+            Resource::Dist(path) => write!(f, "{origin} {path}"),
+            Resource::Config | Resource::Search { .. } => f.write_str(origin),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use tokio::net::TcpStream;
 
@@ -17,6 +17,15 @@ pub struct Balancer {
     runtime: OwnRuntime,
 }
 
+/// Whether a backend gets new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// It does.
+    In,
+    /// It does not.
+    Out,
+}
+
 struct Shared {
     backends: Vec<Backend>,
     next: AtomicUsize,
@@ -25,6 +34,7 @@ struct Shared {
 struct Backend {
     address: SocketAddr,
     connections: AtomicUsize,
+    is_out: AtomicBool,
 }
 
 impl Balancer {
@@ -43,7 +53,11 @@ impl Balancer {
         open: impl FnOnce(&OwnRuntime, Box<Serve>) -> Port,
         backends: impl IntoIterator<Item = SocketAddr>,
     ) -> Self {
-        let backend = |address| Backend { address, connections: AtomicUsize::new(0) };
+        let backend = |address| Backend {
+            address,
+            connections: AtomicUsize::new(0),
+            is_out: AtomicBool::new(false),
+        };
         let backends: Vec<Backend> = backends.into_iter().map(backend).collect();
         assert!(!backends.is_empty(), "a balancer needs something to balance over");
         let shared = Arc::new(Shared { backends, next: AtomicUsize::new(0) });
@@ -71,6 +85,11 @@ impl Balancer {
     /// How many connections a backend has been given since the start, by its place in the list.
     pub fn connections_to(&self, backend: usize) -> usize {
         self.shared.backends[backend].connections.load(Ordering::SeqCst)
+    }
+
+    /// Says whether a backend gets new connections, as a balancer does that asks for its health. It keeps those it has.
+    pub fn put(&self, backend: usize, service: Service) {
+        self.shared.backends[backend].is_out.store(service == Service::Out, Ordering::SeqCst);
     }
 
     /// Closes every connection and refuses new ones; the port stays its own.
@@ -110,6 +129,9 @@ impl Shared {
         let first = self.next.fetch_add(1, Ordering::SeqCst);
         for step in 0..self.backends.len() {
             let backend = &self.backends[(first + step) % self.backends.len()];
+            if backend.is_out.load(Ordering::SeqCst) {
+                continue;
+            }
             if let Ok(stream) = TcpStream::connect(backend.address).await {
                 backend.connections.fetch_add(1, Ordering::SeqCst);
                 let _ = stream.set_nodelay(true);

@@ -3,7 +3,7 @@
 
 mod archive;
 mod dependency;
-mod filler;
+pub(crate) mod filler;
 mod index_line;
 
 use std::collections::BTreeMap;

@@ -1,4 +1,5 @@
-//! Real parts for tests: a scripted upstream, a crate builder, a TCP chaos proxy, the real cargo, the real binary.
+//! Real parts for tests: a scripted upstream, builders of crates and toolchains, a TCP chaos proxy, the real cargo, the
+//! real rustup, the real binary.
 //!
 //! Nothing here is a mock: sockets are sockets, archives are archives, cargo is cargo. The kit depends on no other
 //! Crateport package, so that it judges them from outside. A part that is misused or waits in vain panics, which is a
@@ -57,15 +58,17 @@ pub mod collector;
 pub mod krate;
 pub mod process;
 pub mod redis;
+pub mod rustup;
 pub mod s3;
 pub mod tls;
+pub mod toolchain;
 pub mod upstream;
 
 mod own_runtime;
 mod port;
 mod program;
 
-pub use self::balancer::Balancer;
+pub use self::balancer::{Balancer, Service};
 pub use self::cargo::Cargo;
 pub use self::chaos::{ChaosProxy, Mode};
 pub use self::client::{Client, Ending, RawRequest};
@@ -74,6 +77,8 @@ pub use self::krate::{Dependency, KIB, Kind, MIB, Published, krate};
 pub use self::process::{Crateport, CrateportOptions};
 pub use self::program::ProgramRun;
 pub use self::redis::RedisServer;
+pub use self::rustup::Rustup;
 pub use self::s3::{S3Dialect, S3Fault, S3Operation, S3Server};
 pub use self::tls::TestCa;
+pub use self::toolchain::{host_triple, release_rustup, toolchain};
 pub use self::upstream::{Fault, Framing, Gate, On, ScriptedUpstream, Times, Validators};

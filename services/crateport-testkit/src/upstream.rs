@@ -158,6 +158,32 @@ impl ScriptedUpstream {
         self.shared.state().registry.corrupt_crate(name, version);
     }
 
+    /// Puts a dist file at a path such as `/dist/x`, over the one that is there.
+    pub fn put_file(&self, path: &str, bytes: impl Into<Bytes>) {
+        self.shared.state().registry.put_file(path, bytes.into());
+    }
+
+    /// The same, and its `.sha256` beside it.
+    pub fn put_file_with_sum(&self, path: &str, bytes: impl Into<Bytes>) {
+        let bytes = bytes.into();
+        let name = path.rsplit('/').next().unwrap_or_default();
+        let sum = format!("{}  {name}\n", crate::krate::sha256_hex(&bytes));
+        let mut state = self.shared.state();
+        state.registry.put_file(&format!("{path}.sha256"), sum.into());
+        state.registry.put_file(path, bytes);
+    }
+
+    /// The bytes of a dist file.
+    #[track_caller]
+    pub fn file(&self, path: &str) -> Bytes {
+        self.shared.state().registry.file(path)
+    }
+
+    /// Takes a dist file away, and leaves what is beside it.
+    pub fn remove_file(&self, path: &str) {
+        self.shared.state().registry.dist.remove(path);
+    }
+
     /// Changes settings while it runs.
     pub fn change(&self, change: impl FnOnce(&mut Settings)) {
         change(&mut self.shared.state().settings);

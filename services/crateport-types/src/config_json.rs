@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BaseUrl, DlTemplate, InvalidDl, RegistryId};
+use crate::{BaseUrl, DlTemplate, InvalidDl};
 
 /// What a registry says of itself at the root of its index.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,7 +46,7 @@ impl RegistryConfig {
     /// `api` is offered only where the upstream has one to forward to. `auth-required` stays false: the token of an
     /// upstream is this Crateport's own, and clients need none.
     #[must_use]
-    pub fn ours(base: &BaseUrl, registry: &RegistryId, upstream: &Self) -> Self {
+    pub fn ours(base: &BaseUrl, registry: &str, upstream: &Self) -> Self {
         Self {
             dl: format!("{base}/{registry}/crates"),
             api: upstream.api.as_ref().map(|_| format!("{base}/{registry}")),
@@ -90,13 +90,13 @@ mod tests {
     #[test]
     fn ours_names_this_crateport_and_nothing_of_upstream() {
         let base = "https://crates.example.com".parse().unwrap();
-        let id = "crates-io".parse().unwrap();
         let upstream = RegistryConfig {
             dl: "https://up/dl".into(),
             api: Some("https://up".into()),
             auth_required: true,
         };
-        let ours = serde_json::to_string(&RegistryConfig::ours(&base, &id, &upstream)).unwrap();
+        let ours =
+            serde_json::to_string(&RegistryConfig::ours(&base, "crates-io", &upstream)).unwrap();
         assert_eq!(
             ours,
             r#"{"dl":"https://crates.example.com/crates-io/crates","api":"https://crates.example.com/crates-io"}"#

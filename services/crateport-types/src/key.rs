@@ -5,6 +5,11 @@
 //! v1/<registry>/index/se/rd/serde                       index file, byte for byte as upstream gave it
 //! v1/<registry>/crates/serde/serde-1.0.0.crate          crate, verified
 //! v1/<registry>/upstream/config.json                    upstream's own config.json
+//! v1/<dist>/dist/2026-04-16/rustc-1.95.0-x.tar.xz       dist file that never changes, verified, at upstream's own path
+//! v1/<dist>/.snapshots/dist/channel-rust-stable.toml@given
+//!                                                       which contents of a file that changes are given, and since when
+//! v1/<dist>/.snapshots/dist/channel-rust-stable.toml@<sha256>
+//!                                                       one content of it, verified
 //! v1/check/<random>                                     written and deleted by `crateport check`
 //! v1/_usage/2026-01-31/<replica>-<random>               one batch of uses: who was served what, and when
 //! v1/_usage/2026-01-31/merged/0                         the batches of a day that is over, in one
@@ -14,11 +19,12 @@
 //! v1/_purge/marks/<random>                              the keys of one purge
 //! ```
 //!
-//! No registry's id begins with `_`.
+//! No registry and no dist origin have the same id, and none begins with `_`. A dist path has no segment that begins with
+//! a dot, and no `@`.
 
 use std::fmt;
 
-use crate::{CrateName, CrateVersion, Day, IndexName, RegistryId};
+use crate::{CrateName, CrateVersion, Day, DistId, DistPath, IndexName, RegistryId, Sha256};
 
 /// The version of the layout; a change that old replicas would misread gets a new one.
 const LAYOUT: &str = "v1";
@@ -28,6 +34,22 @@ const MERGED: &str = "merged";
 /// The name of one object, relative to the store's root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StoreKey(Box<str>);
+
+/// What an object of a dist origin is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DistObject {
+    /// A file that never changes.
+    File(DistPath),
+    /// One content of a file that changes.
+    Snapshot(DistPath, Sha256),
+    /// Which contents of a file that changes are given.
+    Given(DistPath),
+}
+
+/// Where contents of dist files that change lie.
+const SNAPSHOTS: &str = ".snapshots";
+/// What stands in the place of a digest in the key of what tells which contents are given.
+const GIVEN: &str = "given";
 
 /// A part of the store that can be listed.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,6 +68,8 @@ pub enum Area {
     Doomed,
     /// The marks of purges.
     Purges,
+    /// All files of a dist origin, and everything kept beside them.
+    Dist(DistId),
     /// Everything.
     All,
 }
@@ -90,6 +114,41 @@ impl StoreKey {
     #[must_use]
     pub fn upstream_config(registry: &RegistryId) -> Self {
         Self(format!("{LAYOUT}/{registry}/upstream/config.json").into())
+    }
+
+    /// A dist file that never changes.
+    #[must_use]
+    pub fn dist_file(dist: &DistId, path: &DistPath) -> Self {
+        Self(format!("{LAYOUT}/{dist}/{path}").into())
+    }
+
+    /// One content of a dist file that changes.
+    #[must_use]
+    pub fn dist_snapshot(dist: &DistId, path: &DistPath, content: &Sha256) -> Self {
+        Self(format!("{LAYOUT}/{dist}/{SNAPSHOTS}/{path}@{content}").into())
+    }
+
+    /// Which contents of a dist file that changes are given.
+    #[must_use]
+    pub fn dist_given(dist: &DistId, path: &DistPath) -> Self {
+        Self(format!("{LAYOUT}/{dist}/{SNAPSHOTS}/{path}@{GIVEN}").into())
+    }
+
+    /// What of `dist` the key names, if it is one of its keys.
+    #[must_use]
+    pub fn dist_object(&self, dist: &DistId) -> Option<DistObject> {
+        let rest = self.0.strip_prefix(LAYOUT)?.strip_prefix('/')?;
+        let rest = rest.strip_prefix(dist.as_str())?.strip_prefix('/')?;
+        let Some(snapshot) = rest.strip_prefix(SNAPSHOTS).and_then(|it| it.strip_prefix('/'))
+        else {
+            return rest.parse().ok().map(DistObject::File);
+        };
+        let (path, mark) = snapshot.rsplit_once('@')?;
+        let path = path.parse().ok()?;
+        match mark {
+            GIVEN => Some(DistObject::Given(path)),
+            digest => Some(DistObject::Snapshot(path, digest.parse().ok()?)),
+        }
     }
 
     /// A key that only a check of the store uses; `unique` keeps two checks apart.
@@ -196,6 +255,7 @@ impl Area {
             Self::UsageOf(day) => format!("{LAYOUT}/{USAGE}/{day}/"),
             Self::Doomed => format!("{LAYOUT}/_sweep/doomed/"),
             Self::Purges => format!("{LAYOUT}/_purge/marks/"),
+            Self::Dist(dist) => format!("{LAYOUT}/{dist}/"),
             Self::All => format!("{LAYOUT}/"),
         }
     }
@@ -232,6 +292,32 @@ mod tests {
             assert_eq!(key.as_str(), expected);
             assert_eq!(StoreKey::listed(expected), Some(key));
         }
+        let (dist, digest) = (DistId::rustup(), Sha256::of(b""));
+        let path: DistPath = "dist/channel-rust-stable.toml".parse().unwrap();
+        let snapshots = "v1/rustup/.snapshots/dist/channel-rust-stable.toml";
+        for (key, expected, object) in [
+            (
+                StoreKey::dist_file(&dist, &path),
+                "v1/rustup/dist/channel-rust-stable.toml".to_owned(),
+                DistObject::File(path.clone()),
+            ),
+            (
+                StoreKey::dist_snapshot(&dist, &path, &digest),
+                format!("{snapshots}@{digest}"),
+                DistObject::Snapshot(path.clone(), digest),
+            ),
+            (
+                StoreKey::dist_given(&dist, &path),
+                format!("{snapshots}@given"),
+                DistObject::Given(path.clone()),
+            ),
+        ] {
+            assert_eq!(key.as_str(), expected);
+            assert_eq!(StoreKey::listed(&expected), Some(key.clone()));
+            assert_eq!(key.dist_object(&dist), Some(object));
+            assert_eq!(key.dist_object(&"other".parse().unwrap()), None);
+        }
+        assert_eq!(Area::Dist(dist).prefix(), "v1/rustup/");
         assert_eq!(index, "v1/crates-io/index/");
         let day: Day = "2026-01-31".parse().unwrap();
         for (key, expected) in [

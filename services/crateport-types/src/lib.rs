@@ -8,6 +8,7 @@ mod conditional;
 mod config_json;
 mod day;
 mod digest;
+mod dist;
 mod dl;
 mod index;
 mod index_deps;
@@ -24,10 +25,14 @@ pub use conditional::{ETag, IfNoneMatch, Validators};
 pub use config_json::{InvalidConfigJson, RegistryConfig};
 pub use day::{Day, InvalidDay};
 pub use digest::{Hasher, InvalidSha256, Sha256};
+pub use dist::{
+    DistClass, DistId, DistPath, InvalidDistId, InvalidDistPath, InvalidManifest, InvalidSum,
+    Manifest, RUSTUP, RecordForm, read_sum, write_sum,
+};
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
 pub use index_deps::newest_dependencies;
-pub use key::{Area, Named, StoreKey};
+pub use key::{Area, DistObject, Named, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };

@@ -95,9 +95,10 @@ fn body(head: Head<'_>, request: &Request) -> Result<Coding, UpstreamError> {
     let invalid = |detail: String| UpstreamError::Invalid { host: head.host.to_owned(), detail };
     let encoding = text(head.headers, &CONTENT_ENCODING).unwrap_or_default().trim();
     let encoded = !encoding.is_empty() && !encoding.eq_ignore_ascii_case("identity");
-    if encoded && request.kind == ResourceKind::Krate {
+    if encoded && matches!(request.kind, ResourceKind::Krate | ResourceKind::Dist) {
         // It was asked for as it is, and its checksum is that of the file.
-        return Err(invalid(format!("a crate with the content encoding `{encoding}`")));
+        let kind = request.kind.as_str();
+        return Err(invalid(format!("a {kind} file with the content encoding `{encoding}`")));
     }
     if encoded {
         let gzip = ["gzip", "x-gzip"].iter().any(|name| encoding.eq_ignore_ascii_case(name));
@@ -109,13 +110,9 @@ fn body(head: Head<'_>, request: &Request) -> Result<Coding, UpstreamError> {
     }
     let size = text(head.headers, &CONTENT_LENGTH).and_then(|text| text.trim().parse().ok());
     let chunked = head.headers.contains_key(TRANSFER_ENCODING);
-    if size.is_none()
-        && !chunked
-        && head.version < Version::HTTP_2
-        && request.kind != ResourceKind::Krate
-    {
-        // Such a body ends when its connection does, and a cut one looks the same. Only a crate has a checksum
-        // that tells them apart.
+    if size.is_none() && !chunked && head.version < Version::HTTP_2 && !request.is_provable {
+        // Such a body ends when its connection does, and a cut one looks the same. Only a checksum tells them
+        // apart.
         return Err(invalid(
             "neither a length nor chunks, so a cut could not be noticed".to_owned(),
         ));
@@ -160,6 +157,7 @@ mod tests {
             headers: HeaderMap::new(),
             conditional,
             size_bytes_max: (kind != ResourceKind::Krate).then_some(100),
+            is_provable: kind == ResourceKind::Krate,
         };
         let headers: HeaderMap = headers
             .iter()

@@ -9,10 +9,11 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, Client};
 use url::Url;
 
+use crate::OutboundProxy;
+use crate::config::OriginConfig;
 use crate::guard::Guard;
 use crate::host_rule::canonical;
 use crate::resolve::GuardedResolver;
-use crate::{OutboundProxy, SparseConfig};
 
 /// How often an h2 connection with requests under way is asked for a sign of life, so that one whose other end is
 /// gone without a word is not used for ever.
@@ -40,7 +41,7 @@ pub enum BuildError {
         path: PathBuf,
     },
     /// A token that cannot stand in a header.
-    #[error("the token of the registry `{registry}` has characters that a header cannot carry")]
+    #[error("the token of `{registry}` has characters that a header cannot carry")]
     Token {
         /// Whose.
         registry: String,
@@ -54,7 +55,7 @@ pub enum BuildError {
 }
 
 /// The client that `config` asks for. It follows no redirects and knows no total timeout: both are ours to do.
-pub(crate) fn build(config: &SparseConfig, guard: &Arc<Guard>) -> Result<Client, BuildError> {
+pub(crate) fn build(config: &OriginConfig, guard: &Arc<Guard>) -> Result<Client, BuildError> {
     let limits = &config.limits;
     let agent = HeaderValue::from_str(&config.user_agent).map_err(|_| BuildError::UserAgent)?;
     let mut builder = Client::builder()
@@ -75,10 +76,10 @@ pub(crate) fn build(config: &SparseConfig, guard: &Arc<Guard>) -> Result<Client,
 }
 
 /// The token as a header that is never printed.
-pub(crate) fn authorization(config: &SparseConfig) -> Result<Option<HeaderValue>, BuildError> {
+pub(crate) fn authorization(config: &OriginConfig) -> Result<Option<HeaderValue>, BuildError> {
     let Some(token) = &config.token else { return Ok(None) };
     let mut value = HeaderValue::from_str(token.reveal())
-        .map_err(|_| BuildError::Token { registry: config.registry.to_string() })?;
+        .map_err(|_| BuildError::Token { registry: config.name.to_string() })?;
     value.set_sensitive(true);
     Ok(Some(value))
 }
@@ -102,7 +103,7 @@ fn proxy_name(text: &str) -> Option<String> {
     Url::parse(&url).ok()?.host_str().map(canonical)
 }
 
-fn certificates(config: &SparseConfig) -> Result<Vec<Certificate>, BuildError> {
+fn certificates(config: &OriginConfig) -> Result<Vec<Certificate>, BuildError> {
     let mut all = Vec::new();
     for path in &config.ca_files {
         let pem = std::fs::read(path)

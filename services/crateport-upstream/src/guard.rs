@@ -10,13 +10,14 @@ use crateport_types::RedactedUrl;
 use url::{Host, Url};
 
 use crate::address::special_use;
+use crate::config::OriginConfig;
 use crate::host_rule::{canonical, host_of, literal};
-use crate::{AllowList, HostName, SparseConfig, UpstreamError};
+use crate::{AllowList, HostName, UpstreamError};
 
 /// The rules of one registry.
 #[derive(Debug)]
 pub(crate) struct Guard {
-    index: Url,
+    root: Url,
     token_hosts: Vec<HostName>,
     allow: AllowList,
     proxies: Vec<String>,
@@ -25,9 +26,9 @@ pub(crate) struct Guard {
 impl Guard {
     /// The rules that `config` makes. `proxies` are the names of outbound proxies, which must be resolved though
     /// their addresses are private, and must not be reached in any other way because of that.
-    pub(crate) fn new(config: &SparseConfig, proxies: Vec<String>) -> Self {
+    pub(crate) fn new(config: &OriginConfig, proxies: Vec<String>) -> Self {
         Self {
-            index: config.index.url().clone(),
+            root: config.root.clone(),
             token_hosts: config.token_hosts.clone(),
             allow: config.allow.clone(),
             proxies,
@@ -51,17 +52,17 @@ impl Guard {
 
     /// Whether the registry's token may be sent along to `url`.
     pub(crate) fn gets_token(&self, url: &Url) -> bool {
-        if url.origin() == self.index.origin() {
+        if url.origin() == self.root.origin() {
             return true;
         }
-        let as_safe = url.scheme() == "https" || self.index.scheme() == url.scheme();
+        let as_safe = url.scheme() == "https" || self.root.scheme() == url.scheme();
         as_safe && self.token_hosts.iter().any(|host| host.matches(url))
     }
 
     /// Whether the host called `name` may have any address.
     pub(crate) fn exempts(&self, name: &str) -> bool {
         let name = canonical(name);
-        self.index.host_str().is_some_and(|own| canonical(own) == name)
+        self.root.host_str().is_some_and(|own| canonical(own) == name)
             || self.token_hosts.iter().any(|host| host.is_called(&name))
             || self.allow.names_host(&name)
             || self.proxies.contains(&name)
@@ -81,8 +82,8 @@ impl Guard {
             return Some("it leads from https to http");
         }
         let Some(host) = host_of(url) else { return Some("it has no host") };
-        let same_host = host_of(&self.index).as_ref() == Some(&host);
-        let same_port = self.index.port_or_known_default() == url.port_or_known_default();
+        let same_host = host_of(&self.root).as_ref() == Some(&host);
+        let same_port = self.root.port_or_known_default() == url.port_or_known_default();
         if allowed || (same_host && same_port) || self.token_hosts.iter().any(|it| it.matches(url))
         {
             return None;
@@ -122,7 +123,7 @@ mod tests {
 
     fn guard(index: &str, token_hosts: &[&str], allow: &[&str]) -> Guard {
         Guard {
-            index: index.parse().unwrap(),
+            root: index.parse().unwrap(),
             token_hosts: token_hosts.iter().map(|host| host.parse().unwrap()).collect(),
             allow: allow.iter().map(|entry| entry.parse().unwrap()).collect(),
             proxies: vec!["proxy.corp".to_owned()],

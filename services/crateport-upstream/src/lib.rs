@@ -1,6 +1,7 @@
 //! The upstream port: how Crateport asks the registries it caches.
 //!
-//! [`Upstream`] is the contract; [`SparseUpstream`] is the backend that speaks to a sparse registry over HTTP.
+//! [`Upstream`] is the contract; [`SparseUpstream`] is the backend that speaks to a sparse registry over HTTP,
+//! [`DistUpstream`] the one that fetches toolchains.
 //! Nothing here decides what is kept or served: that is the cache's work. The suite in `contract` (feature
 //! `contract`) is what every backend runs.
 
@@ -12,6 +13,8 @@ mod client;
 mod config;
 #[cfg(feature = "contract")]
 pub mod contract;
+mod dist;
+mod dist_url;
 mod error;
 mod failure;
 mod guard;
@@ -22,6 +25,7 @@ mod index_url;
 mod limits;
 mod metrics;
 mod offline;
+mod origin;
 mod port;
 mod request;
 mod resolve;
@@ -30,7 +34,9 @@ mod sparse;
 mod waiting;
 
 pub use client::BuildError;
-pub use config::{OutboundProxy, PassContext, SparseConfig};
+pub use config::{DistConfig, OutboundProxy, PassContext, SparseConfig};
+pub use dist::DistUpstream;
+pub use dist_url::{DistUrl, InvalidDistUrl};
 pub use error::UpstreamError;
 pub use host_rule::{AllowEntry, AllowList, HostName, InvalidHost};
 pub use index_url::{IndexUrl, InvalidIndexUrl};

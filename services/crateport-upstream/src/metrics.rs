@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use crateport_types::{RegistryId, ResourceKind};
+use crateport_types::ResourceKind;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
@@ -33,8 +33,8 @@ struct Conditions {
     watched: Arc<Mutex<Vec<Watched>>>,
 }
 
-/// A registry and the host that its condition is taken from.
-type Watched = (RegistryId, Weak<Host>);
+/// A registry or a dist origin, and the host that its condition is taken from.
+type Watched = (Box<str>, Weak<Host>);
 
 /// From what a cached registry nearby needs to the deadline.
 const DURATION_BUCKETS_SECONDS: [f64; 12] =
@@ -79,20 +79,20 @@ impl UpstreamMetrics {
     /// Counts one attempt.
     pub(crate) fn attempted(
         &self,
-        registry: &RegistryId,
+        registry: &str,
         kind: ResourceKind,
         result: &Result<Reply, UpstreamError>,
         took: Duration,
     ) {
-        let (registry, resource) = (registry.as_str(), kind.as_str());
+        let resource = kind.as_str();
         self.requests.with_label_values(&[registry, resource, word(result)]).inc();
         self.durations.with_label_values(&[registry, resource]).observe(took.as_secs_f64());
     }
 
     /// Shows the condition of `host` as that of `registry`, as long as the host lives.
-    pub(crate) fn watch(&self, registry: &RegistryId, host: &Arc<Host>) {
+    pub(crate) fn watch(&self, registry: &str, host: &Arc<Host>) {
         let mut watched = self.conditions.watched.lock().unwrap_or_else(PoisonError::into_inner);
-        watched.push((registry.clone(), Arc::downgrade(host)));
+        watched.push((registry.into(), Arc::downgrade(host)));
     }
 }
 
@@ -116,7 +116,7 @@ impl Collector for Conditions {
                     Condition::Slow => 1,
                     Condition::Down { .. } => 2,
                 };
-                self.gauge.with_label_values(&[registry.as_str()]).set(value);
+                self.gauge.with_label_values(&[&**registry]).set(value);
             }
         }
         self.gauge.collect()

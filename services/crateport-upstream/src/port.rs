@@ -7,13 +7,13 @@ use std::time::{Duration, SystemTime};
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use crateport_types::{
-    CrateName, CrateVersion, DlTemplate, IndexName, ResourceKind, Sha256, Validators,
+    CrateName, CrateVersion, DistPath, DlTemplate, IndexName, ResourceKind, Sha256, Validators,
 };
 use futures_util::{Stream, StreamExt as _};
 
 use crate::UpstreamError;
 
-/// One registry, somewhere else.
+/// One registry or dist origin, somewhere else.
 ///
 /// * `fetch` returns when upstream's headers are there, within the upstream's own deadline, retries included. The
 ///   body comes after and is bounded by an idle timeout.
@@ -60,6 +60,8 @@ pub enum Ask<'a> {
         /// The query string, as the client sent it.
         query: &'a str,
     },
+    /// A dist file, or the checksum beside one.
+    Dist(&'a DistPath),
 }
 
 /// What upstream said.
@@ -113,6 +115,7 @@ impl Ask<'_> {
             Self::IndexFile { .. } => ResourceKind::Index,
             Self::Krate { .. } => ResourceKind::Krate,
             Self::Search { .. } => ResourceKind::Search,
+            Self::Dist(_) => ResourceKind::Dist,
         }
     }
 }

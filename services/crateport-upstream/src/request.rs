@@ -5,8 +5,8 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 use url::Url;
 
 use crate::host::name_of;
-use crate::{Ask, SparseConfig, UpstreamError, UpstreamLimits};
-use crateport_types::{ResourceKind, Validators};
+use crate::{Ask, DistConfig, SparseConfig, UpstreamError, UpstreamLimits};
+use crateport_types::{DistClass, DistPath, ResourceKind, Validators};
 
 /// One request, before it is known where redirects lead. The token is not in it, because it depends on the host.
 #[derive(Debug)]
@@ -19,8 +19,11 @@ pub(crate) struct Request {
     pub(crate) headers: HeaderMap,
     /// Whether 304 is an answer to it.
     pub(crate) conditional: bool,
-    /// The largest answer, decoded. None for crates, which flow through and are bounded by who keeps them.
+    /// The largest answer, decoded. None for crates and dist files, which flow through and are bounded by who keeps
+    /// them.
     pub(crate) size_bytes_max: Option<u64>,
+    /// Whether a checksum tells a cut body from a whole one. Where none does, the framing must.
+    pub(crate) is_provable: bool,
 }
 
 impl Request {
@@ -43,11 +46,42 @@ impl Request {
                 Url::parse(&rendered).map_err(|error| unusable(config, "dl", error))
             }
             Ask::Search { api, query } => search(api, query, config),
+            Ask::Dist(path) => {
+                let detail = format!("a registry has no dist files, so no {path}");
+                Err(UpstreamError::Invalid { host: name_of(config.index.url()), detail })
+            }
         }?;
         let kind = ask.kind();
         describe(kind, &mut headers);
-        Ok(Self { kind, url, headers, conditional, size_bytes_max: size_max(kind, &config.limits) })
+        let size_bytes_max = size_max(kind, &config.limits);
+        let is_provable = kind == ResourceKind::Krate;
+        Ok(Self { kind, url, headers, conditional, size_bytes_max, is_provable })
     }
+
+    /// The request for a file of a dist origin.
+    ///
+    /// # Errors
+    ///
+    /// When `ask` is for anything else.
+    pub(crate) fn to_dist(config: &DistConfig, ask: &Ask<'_>) -> Result<Self, UpstreamError> {
+        let root = config.url.url();
+        let invalid = |detail: String| UpstreamError::Invalid { host: name_of(root), detail };
+        let Ask::Dist(path) = ask else {
+            return Err(invalid(format!("a dist origin has no {}", ask.kind().as_str())));
+        };
+        let url = format!("{root}{path}");
+        let url = Url::parse(&url).map_err(|error| invalid(format!("{path}: {error}")))?;
+        let (kind, mut headers) = (ask.kind(), HeaderMap::new());
+        describe(kind, &mut headers);
+        let (conditional, size_bytes_max) = (false, size_max(kind, &config.limits));
+        let is_provable = is_provable(path);
+        Ok(Self { kind, url, headers, conditional, size_bytes_max, is_provable })
+    }
+}
+
+/// A checksum file and a record are proof of themselves at best.
+fn is_provable(path: &DistPath) -> bool {
+    path.sum_of().is_none() && !matches!(path.class(), DistClass::Record(_))
 }
 
 /// The headers that cargo sends too.
@@ -59,8 +93,8 @@ fn describe(kind: ResourceKind, headers: &mut HeaderMap) {
             ("text/plain", "gzip")
         }
         ResourceKind::Search => ("application/json", "gzip"),
-        // The checksum is that of the bytes as they lie there.
-        ResourceKind::Krate => ("*/*", "identity"),
+        // Checksums are those of the bytes as they lie there.
+        ResourceKind::Krate | ResourceKind::Dist => ("*/*", "identity"),
     };
     headers.insert(ACCEPT, HeaderValue::from_static(accept));
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static(encoding));
@@ -71,7 +105,7 @@ const fn size_max(kind: ResourceKind, limits: &UpstreamLimits) -> Option<u64> {
         ResourceKind::Config => Some(limits.config_size_bytes_max),
         ResourceKind::Index | ResourceKind::Page => Some(limits.index_size_bytes_max),
         ResourceKind::Search => Some(limits.search_size_bytes_max),
-        ResourceKind::Krate => None,
+        ResourceKind::Krate | ResourceKind::Dist => None,
     }
 }
 
@@ -171,6 +205,27 @@ mod tests {
         assert_eq!(text(&request, "accept-encoding"), Some("identity"));
         assert_eq!(text(&request, "cargo-protocol"), None);
         assert!(!request.conditional);
+    }
+
+    #[test]
+    fn a_dist_file_is_asked_for_below_the_root_and_as_it_is() {
+        let (dist, url) = ("rustup".parse().unwrap(), "https://a.example/rust".parse().unwrap());
+        let config = DistConfig::new(dist, url, "test");
+        for (path, is_provable) in [
+            ("dist/channel-rust-stable.toml", true),
+            ("dist/channel-rust-stable.toml.sha256", false),
+            ("dist/2026-04-16/rustc-1.95.0-x.tar.xz", true),
+            ("rustup/release-stable.toml", false),
+        ] {
+            let parsed = path.parse().unwrap();
+            let request = Request::to_dist(&config, &Ask::Dist(&parsed)).unwrap();
+            assert_eq!(request.url.as_str(), format!("https://a.example/rust/{path}"));
+            assert_eq!(text(&request, "accept-encoding"), Some("identity"));
+            assert_eq!((request.is_provable, request.conditional), (is_provable, false), "{path}");
+        }
+        assert!(Request::to_dist(&config, &Ask::Config).is_err());
+        let path = "dist/x".parse().unwrap();
+        assert!(Request::new(&self::config(), &Ask::Dist(&path)).is_err());
     }
 
     #[test]

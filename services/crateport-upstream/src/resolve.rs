@@ -60,7 +60,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_name_with_nothing_but_private_addresses_is_forbidden_and_not_unreachable() {
-        let guard = Arc::new(Guard::new(&config("sparse+https://own.corp/"), Vec::new()));
+        let guard = Arc::new(Guard::new(&config("sparse+https://own.corp/").origin(), Vec::new()));
         let client = reqwest::Client::builder().no_proxy().dns_resolver(GuardedResolver(guard));
         let url: url::Url = "http://localhost:1/x?signature".parse().unwrap();
         let error = client.build().unwrap().get(url.clone()).send().await.unwrap_err();
@@ -77,7 +77,7 @@ mod tests {
         let mut config = config("sparse+https://own.corp/");
         config.allow =
             ["named.corp", "10.9.0.0/16"].map(|it| it.parse().unwrap()).into_iter().collect();
-        let guard = Guard::new(&config, vec!["proxy.corp".into()]);
+        let guard = Guard::new(&config.origin(), vec!["proxy.corp".into()]);
         for (name, found, expected) in [
             ("own.corp", vec!["10.0.0.1"], Some(vec!["10.0.0.1"])),
             ("OWN.corp.", vec!["127.0.0.1"], Some(vec!["127.0.0.1"])),

@@ -8,9 +8,10 @@ use std::time::{Duration, SystemTime};
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 
-use crateport_operate::{Deed, Scope};
+use crateport_operate::{Channel, Deed, Scope, Toolchain};
 use crateport_types::{
-    CrateName, CrateVersion, Day, InvalidName, InvalidRegistryId, InvalidVersion, RegistryId,
+    CrateName, CrateVersion, Day, DistId, InvalidName, InvalidRegistryId, InvalidVersion,
+    RegistryId,
 };
 
 use url::Url;
@@ -140,7 +141,12 @@ part them by commas in the variable, or write a list in the file. Registries sta
 
   [registries.internal]
   index = \"sparse+https://crates.example.com/index/\"
-  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN";
+  token-file = \"/run/secrets/token\"      # or CRATEPORT_REGISTRIES_INTERNAL_TOKEN
+
+and so do the origins of toolchains; [dist.rustup] is there by default, and is Rust's own server:
+
+  [dist.toolchains]
+  url = \"https://toolchains.example.com/\"";
 
 /// Understands the arguments, the program's name first.
 pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocation, Refusal> {
@@ -179,7 +185,7 @@ fn command() -> Command {
     };
     Command::new("crateport")
         .version(env!("CARGO_PKG_VERSION"))
-        .about("A cache for Rust dependencies: one address for cargo")
+        .about("A cache for Rust dependencies and toolchains: one address for cargo and rustup")
         .after_help(EXAMPLES)
         .subcommand_required(true)
         .disable_help_subcommand(true)
@@ -310,7 +316,8 @@ fn purge(mut matches: ArgMatches) -> Result<Invocation, Refusal> {
 
 fn warm_command() -> Command {
     with_settings("warm", "Fetch what lock files need, before anybody waits for it")
-        .arg(lockfiles(Arg::new("lockfiles").num_args(1..).required(true)))
+        .arg(lockfiles(Arg::new("lockfiles").num_args(1..).required_unless_present("toolchain")))
+        .args(toolchain_arguments())
         .arg(
             Arg::new("to")
                 .long("to")
@@ -327,7 +334,13 @@ fn export_command() -> Command {
         "export",
         "Pack what lock files need into a bundle, for where there is no network",
     )
-    .arg(lockfiles(Arg::new("lockfile").long("lockfile").action(ArgAction::Append).required(true)))
+    .arg(lockfiles(
+        Arg::new("lockfile")
+            .long("lockfile")
+            .action(ArgAction::Append)
+            .required_unless_present("toolchain"),
+    ))
+    .args(toolchain_arguments())
     .arg(
         file("output")
             .short('o')
@@ -346,6 +359,7 @@ fn export_command() -> Command {
 fn export(mut matches: ArgMatches) -> Invocation {
     let options = ExportOptions {
         lockfiles: matches.remove_many("lockfile").map(Iterator::collect).unwrap_or_default(),
+        toolchains: toolchains(&mut matches),
         output: matches.remove_one("output").unwrap_or_default(),
         since_bundle: matches.remove_one("since-bundle"),
         at_once: taken_at_once(&mut matches),
@@ -368,6 +382,54 @@ fn lockfiles(arg: Arg) -> Arg {
     arg.value_name("CARGO.LOCK").value_parser(value_parser!(PathBuf)).help(help)
 }
 
+fn toolchain_arguments() -> [Arg; 5] {
+    let some = |name: &'static str, value: &'static str, help: &'static str| {
+        Arg::new(name).long(name).value_name(value).action(ArgAction::Append).help(help)
+    };
+    let channel = some("toolchain", "CHANNEL", "A toolchain, as in stable or nightly-2026-01-31");
+    [
+        channel.value_parser(value_parser!(Channel)),
+        some("component", "NAME", "A component of each toolchain beside its profile's"),
+        some("target", "TRIPLE", "A further machine that each toolchain builds for"),
+        some("host", "TRIPLE", "The machines that toolchains run on [default: this one]"),
+        Arg::new("profile")
+            .long("profile")
+            .value_name("NAME")
+            .help("How much of each toolchain: minimal, default or complete [default: default]"),
+    ]
+}
+
+fn toolchains(matches: &mut ArgMatches) -> Vec<Toolchain> {
+    let mut texts = |name: &str| -> Vec<String> {
+        matches.remove_many(name).map(Iterator::collect).unwrap_or_default()
+    };
+    let (components, targets, mut hosts) = (texts("component"), texts("target"), texts("host"));
+    if hosts.is_empty() {
+        hosts.push(this_machine());
+    }
+    let profile = matches.remove_one("profile").unwrap_or_else(|| "default".to_owned());
+    let channels = matches.remove_many::<Channel>("toolchain").into_iter().flatten();
+    let toolchain = |channel| Toolchain {
+        dist: DistId::rustup(),
+        channel,
+        profile: profile.clone(),
+        hosts: hosts.clone(),
+        components: components.clone(),
+        targets: targets.clone(),
+    };
+    channels.map(toolchain).collect()
+}
+
+/// As rustup calls it, for the usual systems.
+fn this_machine() -> String {
+    let architecture = std::env::consts::ARCH;
+    match std::env::consts::OS {
+        "macos" => format!("{architecture}-apple-darwin"),
+        "windows" => format!("{architecture}-pc-windows-msvc"),
+        system => format!("{architecture}-unknown-{system}-gnu"),
+    }
+}
+
 fn at_once() -> Arg {
     Arg::new("at-once")
         .long("at-once")
@@ -379,6 +441,7 @@ fn at_once() -> Arg {
 fn warm(mut matches: ArgMatches) -> Invocation {
     let options = WarmOptions {
         lockfiles: matches.remove_many("lockfiles").map(Iterator::collect).unwrap_or_default(),
+        toolchains: toolchains(&mut matches),
         to: matches.remove_one("to"),
         at_once: taken_at_once(&mut matches),
     };

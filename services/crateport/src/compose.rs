@@ -11,7 +11,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use crateport_cache::uses::UsePolicy;
 use crateport_cache::{
-    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, Ports, RegistryPolicy, RegistrySetup,
+    Cache, CacheLimits, DeliveryMode, DeliveryPolicy, DistPolicy, DistSetup, Ports, RegistryPolicy,
+    RegistrySetup,
 };
 use crateport_coord::{Coordinator, MeteredCoordinator};
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
@@ -20,17 +21,17 @@ use crateport_operate::{Retention, Sources, Sweeper};
 use crateport_store::{CircuitStore, MeteredStore, ObjectStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
-use crateport_types::CRATES_IO;
+use crateport_types::{CRATES_IO, DistId};
 use crateport_upstream::{
-    AllowList, OfflineUpstream, SparseConfig, SparseUpstream, Upstream, UpstreamLimits,
-    UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, OfflineUpstream, SparseConfig, SparseUpstream, Upstream,
+    UpstreamLimits, UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
 pub(crate) use self::metrics::metrics;
 use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
-use crate::settings::{ListenAddress, RegistrySettings, Settings, StoreLocation};
+use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
@@ -43,7 +44,13 @@ pub(crate) fn sweeper(
 ) -> Sweeper {
     let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
     let registries = enabled.map(|registry| registry.id.clone()).collect();
-    Sweeper { store, coordinator, registries, keep_uses: settings.usage_keep }
+    let dists = dists(settings).collect();
+    Sweeper { store, coordinator, registries, dists, keep_uses: settings.usage_keep }
+}
+
+/// The dist origins that are served.
+pub(crate) fn dists(settings: &Settings) -> impl Iterator<Item = DistId> {
+    settings.dists.iter().filter(|dist| dist.is_enabled).map(|dist| dist.id.clone())
 }
 
 /// Which registries the sources in lock files mean.
@@ -102,6 +109,26 @@ pub(crate) fn scratch(settings: &Settings, beside: Option<Scratch>) -> anyhow::R
     }
 }
 
+/// A dist origin's upstream.
+pub(crate) fn dist_upstream(
+    settings: &Settings,
+    dist: &DistSettings,
+    metrics: UpstreamMetrics,
+) -> anyhow::Result<DistUpstream> {
+    let allow = dist.allow.iter().chain(&settings.upstream_allow).cloned();
+    let config = DistConfig {
+        token: dist.token.clone(),
+        token_hosts: dist.hosts.clone(),
+        allow: AllowList::new(allow.collect()),
+        ca_files: settings.upstream_ca_files.clone(),
+        limits: upstream_limits(settings),
+        pass_context: Some(crateport_telemetry::pass_context),
+        ..DistConfig::new(dist.id.clone(), dist.url.clone(), user_agent(settings))
+    };
+    DistUpstream::new(config, metrics)
+        .with_context(|| format!("the dist origin {} cannot be used", dist.id))
+}
+
 /// The cache and everything below it.
 pub(crate) async fn cache(
     settings: &Settings,
@@ -122,7 +149,15 @@ pub(crate) async fn cache(
         Ok(RegistrySetup { policy: policy(settings, registry), upstream })
     });
     let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Cache::new(cache_limits(settings)?, ports, registries, metrics)?)
+    let dists = settings.dists.iter().filter(|dist| dist.is_enabled).map(|dist| {
+        let upstream: Arc<dyn Upstream> = match settings.offline {
+            true => Arc::new(OfflineUpstream),
+            false => Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?),
+        };
+        Ok(DistSetup { policy: dist_policy(settings, dist), upstream })
+    });
+    let dists = dists.collect::<anyhow::Result<Vec<_>>>()?;
+    Ok(Cache::with_dists(cache_limits(settings)?, ports, registries, dists, metrics)?)
 }
 
 /// Where fills wait until they are verified, or the directory above.
@@ -186,11 +221,21 @@ fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
     }
 }
 
+fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolicy {
+    DistPolicy {
+        id: dist.id.clone(),
+        ttl: dist.ttl.unwrap_or(settings.dist_ttl),
+        absent_ttl: dist.absent_ttl.unwrap_or(settings.dist_absent_ttl),
+        grace: settings.dist_grace,
+    }
+}
+
 fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
     Ok(CacheLimits {
         index_memory_bytes_max: settings.index_memory,
         index_size_bytes_max: settings.index_size_max.try_into()?,
         krate_size_bytes_max: settings.crate_size_max,
+        dist_size_bytes_max: settings.dist_size_max,
         fills_max: settings.fills_max.try_into()?,
         spool_memory_bytes_max: settings.spool_memory.try_into()?,
         refresh_patience: settings.refresh_patience,

@@ -6,6 +6,7 @@
 
 mod cross_checks;
 mod defaults;
+mod dists;
 mod environment;
 mod error;
 mod file;
@@ -15,6 +16,7 @@ mod nearest;
 mod registries;
 mod source;
 mod table;
+mod tables;
 
 use crateport_cache::DeliveryMode;
 use crateport_store::{S3Encryption, UrlStyle};
@@ -23,6 +25,7 @@ use crateport_types::BaseUrl;
 use crateport_upstream::AllowEntry;
 use ipnet::IpNet;
 
+pub(crate) use self::dists::DistSettings;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::Word;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
@@ -101,6 +104,12 @@ table::settings! {
             "How long upstream's 404 is remembered";
         config_ttl "config-ttl": One<Ttl> = "10m",
             "How old upstream's config.json may be";
+        dist_ttl "dist-ttl": One<Ttl> = "5m",
+            "How old a manifest or another dist file that changes may be";
+        dist_absent_ttl "dist-absent-ttl": One<Ttl> = "1m",
+            "How long upstream's 404 for a dist file is remembered";
+        dist_grace "dist-grace": One<Ttl> = "5s",
+            "How long a client has between a checksum and its file when the file changes";
         refresh_patience "refresh-patience": One<Ttl> = "1s",
             "Longest that a client waits for a refresh when there is a copy to serve";
         purge_poll "purge-poll": One<Timeout> = "5s",
@@ -131,6 +140,8 @@ table::settings! {
             "Largest index file";
         crate_size_max "crate-size-max": One<Size> = "512MiB",
             "Largest crate";
+        dist_size_max "dist-size-max": One<Size> = "4GiB",
+            "Largest dist file";
         fills_max "fills-max": One<Count> = "256",
             "How many objects are fetched at once";
         wait_max "wait-max": One<Timeout> = "25s",
@@ -151,6 +162,8 @@ table::settings! {
             "Longest that a connection may stay open without a request";
         body_timeout "body-timeout": One<Timeout> = "60s",
             "Longest that a body may stand still, in either direction";
+        drain_delay "drain-delay": One<Ttl> = "0s",
+            "How long all is still served after the word to stop, while /readyz tells load balancers to go elsewhere";
         drain_timeout "drain-timeout": One<Timeout> = "30s",
             "Longest that the end of the process waits for requests in flight";
     }

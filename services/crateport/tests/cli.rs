@@ -163,12 +163,23 @@ fn config_prints_the_lines_for_cargo() {
 }
 
 #[test]
-fn config_says_that_this_build_has_no_toolchains() {
+fn config_prints_what_rustup_needs_and_nothing_where_it_is_not_served() {
     let (code, stdout, stderr) = crateport(&["config", "--rustup"]).end();
+    assert_eq!((code, stderr.as_str()), (0, ""));
+    for line in [
+        "export RUSTUP_DIST_SERVER=http://127.0.0.1:8080/rustup\n",
+        "export RUSTUP_UPDATE_ROOT=http://127.0.0.1:8080/rustup/rustup\n",
+        "curl -fsSL http://127.0.0.1:8080/rustup/rustup-init.sh | sh\n",
+    ] {
+        assert!(stdout.contains(line), "{stdout}");
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("c.toml");
+    std::fs::write(&file, "[dist.rustup]\nenabled = false\n").unwrap();
+    let file = file.to_str().unwrap();
+    let (code, stdout, stderr) = crateport(&["config", "--rustup", "--config", file]).end();
     assert_eq!((code, stdout.as_str()), (1, ""));
-    let expected = "crateport: rustup will come through http://127.0.0.1:8080/rustup, \
-                    but this build does not serve toolchains yet\n";
-    assert_eq!(stderr, expected);
+    assert!(stderr.contains("dist.rustup is not enabled"), "{stderr}");
 }
 
 #[test]

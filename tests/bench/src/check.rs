@@ -9,11 +9,10 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::{Deserialize, Serialize};
 
 use crate::results::Results;
-use crate::samples::ratio;
 use crate::warm::Server;
 
-/// How much larger a ratio may be than the baseline's before it counts as slower. Rounds of one run lie up to 10 % apart
-/// on a shared machine; the rest is for caches that differ from processor to processor.
+/// How much larger a ratio may be than the baseline's before it counts as slower: runs on a shared machine lie up to 15 %
+/// apart, and processors differ in their caches.
 const TOLERANCE: f64 = 1.25;
 
 /// What a run is compared with.
@@ -32,10 +31,10 @@ impl Baseline {
         if let Some(found) = &results.warm {
             for cell in &found.cells {
                 let floor = found.cell(cell.case, cell.protocol, Server::Floor);
-                let is_ours = !matches!(cell.server, Server::Floor | Server::Nginx);
-                if let Some(ratio) =
-                    floor.filter(|_| is_ours).and_then(|floor| ratio(&cell.cpu_us, &floor.cpu_us))
-                {
+                let (Some(floor), false) = (floor, cell.server.is_measure()) else { continue };
+                if floor.cpu_us.min() > 0.0 {
+                    // What else runs only adds to a number, so the smallest of the rounds is the least disturbed.
+                    let ratio = cell.cpu_us.min() / floor.cpu_us.min();
                     let (case, protocol) = (cell.case.name(), cell.protocol.name());
                     let key = format!("{}: {case}, {protocol}", cell.server.name());
                     baseline.cpu.insert(key, (ratio * 1000.0).round() / 1000.0);

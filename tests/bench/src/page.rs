@@ -19,6 +19,8 @@ use crate::results::Results;
 
 const PAGE: &str = "RESULTS.md";
 const PLOTS: &str = "plots";
+/// Written by hand, and put at the end of the page: what was tried, why a goal is out of reach, profiles.
+const NOTES: &str = "notes.md";
 
 /// Writes the page and its plots into a folder.
 pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
@@ -49,6 +51,9 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
         soak::write(&mut page, found)?;
     }
     machines(&mut page, results);
+    if let Ok(notes) = fs::read_to_string(folder.join(NOTES)) {
+        page.text(notes.trim_end());
+    }
     let file = folder.join(PAGE);
     fs::write(&file, page.finish()).with_context(|| file.display().to_string())
 }

@@ -58,14 +58,14 @@ impl Plan {
             is_quick: true,
             warm: warm::Plan {
                 rounds: 3,
-                duration: Duration::from_millis(100),
+                duration: Duration::from_millis(60),
                 tail_duration: Duration::from_secs(2),
             },
             fetch: fetch::Plan {
                 rounds: 1,
-                packages: vec![60, 400],
+                packages: vec![400],
                 upstream_ms: vec![30],
-                client_ms: vec![0, 30],
+                client_ms: vec![30],
             },
             stampede: stampede::Plan { rounds: 1 },
             growth: growth::Plan {
@@ -75,8 +75,18 @@ impl Plan {
                 rounds: 3,
                 requests: 20_000,
             },
-            soak: soak::Plan { duration: Duration::from_secs(60) },
+            soak: soak::Plan { duration: Duration::from_secs(40) },
         }
+    }
+
+    /// What the baseline is compared with: less of everything else, more rounds of what is compared.
+    pub(crate) fn check() -> Self {
+        let warm = warm::Plan {
+            rounds: 5,
+            duration: Duration::from_millis(100),
+            tail_duration: Duration::from_millis(500),
+        };
+        Self { warm, ..Self::quick() }
     }
 
     /// A few hours.

@@ -98,7 +98,11 @@ fn measure(part: Part, stand: &Stand, plan: &Plan, results: &mut Results) -> Res
 
 impl Arguments {
     fn plan(&self) -> Plan {
-        let mut plan = if self.quick { Plan::quick() } else { Plan::full() };
+        let mut plan = match (self.check, self.quick) {
+            (true, _) => Plan::check(),
+            (false, true) => Plan::quick(),
+            (false, false) => Plan::full(),
+        };
         if let Some(minutes) = self.soak_minutes {
             plan.soak.duration = Duration::from_secs_f64(minutes * 60.0);
         }

@@ -90,13 +90,15 @@ impl Found {
         all.fold(0.0, f64::max)
     }
 
-    /// How memory moved from the second quarter to the last one, as a ratio of medians.
+    /// How the memory of the replica that stays moved from the second quarter to the last one, as a ratio of medians.
     pub(crate) fn growth(&self) -> f64 {
         let median = |from: f64, to: f64| {
             let range = from * self.seconds..to * self.seconds;
             let looks = self.looks.iter().filter(|look| range.contains(&look.seconds));
-            let sums = looks.map(|look| look.resident_bytes.iter().sum::<f64>());
-            sums.collect::<Samples>().median()
+            looks
+                .filter_map(|look| look.resident_bytes.first().copied())
+                .collect::<Samples>()
+                .median()
         };
         median(0.75, 1.1) / median(0.25, 0.5).max(1.0)
     }

@@ -17,7 +17,7 @@ use crate::fleet::Fleet;
 use crate::link::Link;
 use crate::load::{Address, Expected, Http1, Request};
 use crate::nginx::Nginx;
-use crate::registry::{STAMPEDE_COUNT, STAMPEDE_CRATE, VERSION, many};
+use crate::registry::{STAMPEDE_COUNT, STAMPEDE_CRATE, STAMPEDE_MANY, VERSION, many};
 use crate::samples::Samples;
 use crate::stand::Stand;
 
@@ -87,10 +87,8 @@ pub(crate) struct Cell {
 /// What part 3 found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Found {
-    /// How long one client alone takes for the one crate, or for all of the others, from the upstream.
+    /// How long one client alone takes for the one crate from the upstream.
     pub(crate) transfer_one_ms: Samples,
-    /// The same for the three hundred, one after another on the same line.
-    pub(crate) transfer_many_ms: Samples,
     /// Every stampede.
     pub(crate) cells: Vec<Cell>,
 }
@@ -106,6 +104,12 @@ enum Servers {
 struct Times {
     first_byte: Duration,
     last_byte: Duration,
+}
+
+/// How long the line takes for the bytes of the three hundred crates.
+pub(crate) fn transfer_many() -> Duration {
+    let bytes = (STAMPEDE_COUNT * STAMPEDE_MANY.1) as f64;
+    Duration::from_secs_f64(bytes / LINE_BYTES_PER_SECOND_MANY as f64)
 }
 
 impl Whom {
@@ -140,12 +144,10 @@ pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Found> {
                     What::Many => LINE_BYTES_PER_SECOND_MANY,
                 })?;
             }
-            let alone = runtime.block_on(alone(plain.address, what))?;
-            match what {
-                What::One => &mut found.transfer_one_ms,
-                What::Many => &mut found.transfer_many_ms,
+            if what == What::One {
+                let alone = runtime.block_on(alone(plain.address))?;
+                found.transfer_one_ms.add(alone.as_secs_f64() * 1e3);
             }
-            .add(alone.as_secs_f64() * 1e3);
             for whom in [Whom::Nginx, Whom::Crateport, Whom::Fleet] {
                 let servers = Servers::start(stand, whom, link.address)?;
                 upstream.ask("reset")?;
@@ -163,24 +165,14 @@ pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Found> {
     Ok(found)
 }
 
-/// One client that takes everything from the upstream, one crate after another.
-async fn alone(upstream: SocketAddr, what: What) -> Result<Duration> {
+/// One client that takes the one crate from the upstream.
+async fn alone(upstream: SocketAddr) -> Result<Duration> {
     let address = Address::plain(upstream);
-    let count = match what {
-        What::One => 1,
-        What::Many => 20,
-    };
     let mut connection = Http1::connect(&address).await?;
     connection.look(&address, "/index/config.json", &[]).await?;
     let start = Instant::now();
-    for number in 0..count {
-        let path = path(what, number, "/crates");
-        connection.look(&address, &path, &[]).await?;
-    }
-    // Twenty tell what three hundred take, without their round trips, which overlap.
-    let trips = if count > 1 { ROUND_TRIP * 20 } else { Duration::ZERO };
-    let share = u32::try_from(if count > 1 { CLIENTS / 20 } else { 1 })?;
-    Ok(start.elapsed().saturating_sub(trips) * share)
+    connection.look(&address, &path(What::One, 0, "/crates"), &[]).await?;
+    Ok(start.elapsed())
 }
 
 /// All clients connect, then all ask at once.

@@ -12,8 +12,8 @@ use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
 pub(crate) use self::cases::Case;
-pub(crate) use self::servers::Server;
 use self::servers::Servers;
+pub(crate) use self::servers::{Memory, Server};
 pub(crate) use self::tail::Tail;
 use crate::load::{Protocol, Report, Request, Session, Shape};
 use crate::samples::Samples;
@@ -68,6 +68,8 @@ pub(crate) struct Found {
     pub(crate) cells: Vec<Cell>,
     /// Latencies at half of the load.
     pub(crate) tails: Vec<Tail>,
+    /// Memory of each server after all of it.
+    pub(crate) memory: Vec<Memory>,
 }
 
 impl Found {
@@ -82,7 +84,7 @@ impl Found {
 /// Measures all of it.
 pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Found> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let servers = Servers::start(stand)?;
+    let servers = Servers::start(stand, &runtime)?;
     let mut cells = servers.cells(&runtime)?;
     for round in 0..plan.rounds {
         eprintln!("  round {} of {}", round + 1, plan.rounds);
@@ -95,7 +97,8 @@ pub(crate) fn measure(stand: &Stand, plan: Plan) -> Result<Found> {
         }
     }
     let tails = tail::measure(&runtime, &servers, plan)?;
-    Ok(Found { cells: cells.into_iter().map(|(cell, _)| cell).collect(), tails })
+    let memory = servers.peaks()?;
+    Ok(Found { memory, cells: cells.into_iter().map(|(cell, _)| cell).collect(), tails })
 }
 
 fn one(

@@ -4,13 +4,15 @@ use std::path::{Path, PathBuf};
 
 use crateport_testkit::client::{Client, get};
 use crateport_testkit::{
-    Cargo, Crateport, CrateportOptions, Fault, On, Published, ScriptedUpstream, Times, krate,
+    Cargo, Crateport, CrateportOptions, Fault, On, Published, Rustup, ScriptedUpstream, Times,
+    krate, toolchain,
 };
 use http::Method;
 use serde_json::Value;
 
 use crate::audit::stored_crates;
 use crate::house::{CRATES_IO, crate_url, crateport, index_file_url, options, outcome};
+use crate::toolchains::distribution;
 use crate::tree;
 
 /// A lock file as cargo writes it, in a folder of its own.
@@ -145,7 +147,7 @@ async fn a_bundle_is_carried_to_where_there_is_no_network_and_builds_there() {
     let (here, far) = (fs_store(&here.path().join("store")), fs_store(there.path()));
     let lock = text(&path);
     let export = ["export", "--lockfile", lock, "-o", text(&bundle), "--store", &here];
-    options(&upstream).run(&export).await.succeeds().says("holds 2 crates");
+    options(&upstream).run(&export).await.succeeds().says("holds 2 objects");
     upstream.stop();
     let import = ["import", text(&bundle), "--store", &far];
     options(&upstream).run(&import).await.succeeds().says("imported 2 crates");
@@ -195,7 +197,8 @@ async fn a_bundle_builds_on_an_earlier_one() {
     let since = [text(&second), "--since-bundle", text(&first), "--index-ttl", "0s"];
     let run = options.run(&[&export[..], &since].concat()).await.succeeds();
     assert!(
-        run.stdout.contains("holds 1 crates") && run.stdout.contains("1 crates are in the earlier"),
+        run.stdout.contains("holds 1 objects")
+            && run.stdout.contains("1 objects are in the earlier"),
         "{}",
         run.stdout
     );
@@ -249,6 +252,40 @@ async fn a_bundle_that_was_altered_or_cut_brings_nothing_to_light() {
         options(&upstream).run(&import).await.fails();
         assert!(!far.join("v1/crates-io/index").exists(), "case {number}");
     }
+}
+
+#[tokio::test]
+async fn a_toolchain_is_warmed_and_carried_to_where_there_is_no_network() {
+    let upstream = ScriptedUpstream::start().await;
+    toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
+    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let install = ["toolchain", "install", "stable", "--profile", "minimal"];
+    let wanted = ["--toolchain", "stable", "--profile", "minimal"];
+    let options = distribution(&upstream).store(here.path());
+    let crateport = Crateport::start(options.clone()).await;
+    let warm = [&["warm", "--to", crateport.url()], &wanted[..]].concat();
+    options.run(&warm).await.succeeds().says("0 failed");
+    let again = options.run(&warm).await.succeeds();
+    assert!(again.stdout.contains("0 fetched"), "{}", again.stdout);
+    let hits = upstream.total_hits();
+    let rustup = Rustup::of(crateport.url()).installed().await;
+    rustup.run(&install).await.succeeds();
+    assert_eq!(upstream.total_hits(), hits, "all of it was there");
+    drop(crateport);
+
+    let (bundle, store) = (there.path().join("bundle.tar.zst"), fs_store(here.path()));
+    let export = [&["export", "-o", text(&bundle), "--store", &store], &wanted[..]].concat();
+    options.run(&export).await.succeeds();
+    upstream.stop();
+    let far = there.path().join("store");
+    let import = ["import", text(&bundle), "--store", &fs_store(&far)];
+    options.run(&import).await.succeeds().says(" dist files");
+    options.run(&["verify", "--store", &fs_store(&far)]).await.succeeds();
+    let crateport =
+        Crateport::start(distribution(&upstream).store(&far).argument("--offline")).await;
+    let rustup = Rustup::of(crateport.url()).installed().await;
+    rustup.run(&install).await.succeeds();
+    assert_eq!(rustup.prints("stable", "rustc").await, "rustc 1.0.0 (tiny)");
 }
 
 #[tokio::test]

@@ -1,4 +1,4 @@
-//! The real binary under the real cargo, over real sockets, against an upstream that does what the test says.
+//! The real binary under the real cargo and the real rustup, over real sockets, against an upstream that does what the test says.
 //!
 //! Everything is hermetic but [`live`], which needs crates.io. Nothing here sleeps to be right: order comes from the
 //! upstream's gates, and waits are for events, under deadlines.
@@ -15,6 +15,7 @@ mod at_once;
 mod audit;
 mod bare;
 mod house;
+mod toolchains;
 mod tree;
 
 mod bases;
@@ -42,6 +43,11 @@ mod operator;
 mod ops;
 mod registries;
 mod replica_dies;
+mod rolling_restart;
+mod rustup;
+mod rustup_artifacts;
+mod rustup_installer;
+mod rustup_snapshots;
 mod shutdown;
 mod start;
 mod store_alone;

@@ -59,16 +59,16 @@ async fn a_request_joins_its_callers_trace_and_a_fill_is_linked_to_the_request_t
 
     // What outlives the request is a trace of its own, linked to it.
     let by = (request.trace_id.clone(), request.span_id.clone());
-    for (name, result) in [("fill crate", "stored"), ("refresh index", "stored")] {
+    for (name, asking) in [("fill crate", "upstream crate"), ("refresh index", "upstream index")] {
         let work = named(&collector, name).await;
         assert_eq!((&*work.parent_id, &work.links), ("", &vec![by.clone()]), "{work:#?}");
         assert_ne!(work.trace_id, TRACE);
-        assert_eq!(work.attribute("crateport.result"), result, "{work:#?}");
+        assert_eq!(work.attribute("crateport.result"), "stored", "{work:#?}");
         // It asked upstream, which was told so, and of nothing else.
         let child = work.span_id.clone();
         let asked =
-            collector.wait_for(move |span| span.parent_id == child && span.kind == "client").await;
-        assert_eq!(asked.trace_id, work.trace_id);
+            collector.wait_for(move |span| span.parent_id == child && span.name == asking).await;
+        assert_eq!((&*asked.kind, &asked.trace_id), ("client", &work.trace_id));
         assert_eq!(asked.attribute("http.response.status_code"), "200");
         let path = match name {
             "fill crate" => upstream.crate_path("a", "1.0.0"),

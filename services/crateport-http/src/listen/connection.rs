@@ -4,15 +4,18 @@ use std::io;
 use std::pin::{Pin, pin};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::Poll;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use hyper::server::conn::{http1, http2};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::io::AsyncReadExt as _;
+use tokio::time::Sleep;
 use tokio_rustls::TlsAcceptor;
 
 use super::accept::{Accepted, NewConnection};
 use super::activity::{Activity, Phase};
+use super::farewell::Farewell;
 use super::h2c;
 use super::limits::Limits;
 use super::service::{AcceptedUpgrade, Adapter, HttpService, UpgradeSlot, Upgrades};
@@ -29,6 +32,7 @@ pub(crate) struct ConnectionServer {
     http2: http2::Builder<StreamExecutor>,
     limits: Limits,
     stats: Arc<ListenStats>,
+    farewell: Farewell,
 }
 
 /// How a connection ended.
@@ -67,7 +71,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 1024 * 1024;
 const SNIFF_BYTES: usize = 1024;
 
 impl ConnectionServer {
-    pub(crate) fn new(limits: Limits, stats: Arc<ListenStats>) -> Self {
+    pub(crate) fn new(limits: Limits, stats: Arc<ListenStats>, farewell: Farewell) -> Self {
         let mut http1 = http1::Builder::new();
         http1
             .timer(TokioTimer::new())
@@ -86,7 +90,7 @@ impl ConnectionServer {
             .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
             .keep_alive_interval(limits.ping_interval)
             .keep_alive_timeout(limits.ping_timeout);
-        Self { http1, http2, limits, stats }
+        Self { http1, http2, limits, stats, farewell }
     }
 
     /// Serves the connection to its end.
@@ -133,7 +137,7 @@ impl ConnectionServer {
                 let stream = tokio::select! {
                     biased;
                     stream = handshake => stream.map_err(io::Error::from).flatten().map_err(End::Handshake)?,
-                    () = activity.ordered(Phase::Draining) => return Ok(None),
+                    () = self.nobody_asked(activity) => return Ok(None),
                 };
                 let negotiated = match stream.get_ref().1.alpn_protocol() {
                     Some(b"h2") => Some(Spoken::Http2),
@@ -148,7 +152,7 @@ impl ConnectionServer {
         let sniffed = tokio::select! {
             biased;
             sniffed = sniff => sniffed,
-            () = activity.ordered(Phase::Draining) => return Ok(None),
+            () = self.nobody_asked(activity) => return Ok(None),
         };
         match sniffed {
             Ok(Ok(Some((spoken, bytes)))) => {
@@ -161,6 +165,12 @@ impl ConnectionServer {
             Ok(Err(error)) => Err(End::Failed(error.into())),
             Err(_elapsed) => Err(End::Overdue(Overdue::Head)),
         }
+    }
+
+    /// Waits until the server drains, and then for as long as a request that is on its way may take.
+    async fn nobody_asked(&self, activity: &Activity) {
+        activity.ordered(Phase::Draining).await;
+        tokio::time::sleep(self.limits.last_request_wait).await;
     }
 
     /// Serves the requests of an open connection.
@@ -237,7 +247,11 @@ impl ConnectionServer {
         upgrades: Upgrades,
     ) -> Adapter<S> {
         let body_timeout = self.limits.body_timeout;
-        Adapter { service, info, activity: Arc::clone(activity), body_timeout, upgrades }
+        let farewell = match info.protocol {
+            Protocol::Http1 => Some(self.farewell.clone()),
+            Protocol::H2 | Protocol::H2c => None,
+        };
+        Adapter { service, info, activity: Arc::clone(activity), body_timeout, upgrades, farewell }
     }
 
     /// Polls a connection to its end while its watch and the server's orders allow; `close` ends it gracefully.
@@ -261,6 +275,13 @@ impl ConnectionServer {
         };
         let mut alarm = pin!(tokio::time::sleep_until(activity.moment(first_look)));
         let mut closing: Option<End> = None;
+        // GOAWAY leaves no request unanswered. Over HTTP/1 the next one may be on its way, and its answer will be the
+        // last; only when none comes is the connection closed.
+        let last_request_wait = match heads {
+            Heads::Unwatched => Duration::ZERO,
+            Heads::Watched => self.limits.last_request_wait,
+        };
+        let mut last_request: Option<Pin<Box<Sleep>>> = None;
         std::future::poll_fn(|context| {
             loop {
                 if let Poll::Ready(outcome) = connection.as_mut().poll(context) {
@@ -272,9 +293,13 @@ impl ConnectionServer {
                 match activity.poll_phase(context) {
                     Phase::Cut => return Poll::Ready(End::Cut),
                     Phase::Draining if closing.is_none() => {
-                        closing = Some(End::Closed);
-                        close(connection.as_mut());
-                        continue;
+                        let wait = last_request
+                            .get_or_insert_with(|| Box::pin(tokio::time::sleep(last_request_wait)));
+                        if wait.as_mut().poll(context).is_ready() {
+                            closing = Some(End::Closed);
+                            close(connection.as_mut());
+                            continue;
+                        }
                     }
                     Phase::Draining | Phase::Serving => {}
                 }

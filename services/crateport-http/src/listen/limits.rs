@@ -30,6 +30,9 @@ pub struct Limits {
     pub ping_interval: Duration,
     /// How long the answer to such a PING may take before the peer counts as gone.
     pub ping_timeout: Duration,
+    /// How long a connection without a request in flight may still bring one when a shutdown begins: longer than a
+    /// request takes to get here.
+    pub last_request_wait: Duration,
     /// How often the certificate and key files are looked at.
     pub certificate_interval: Duration,
 }
@@ -47,6 +50,7 @@ impl Default for Limits {
             body_timeout: Duration::from_secs(60),
             ping_interval: Duration::from_secs(20),
             ping_timeout: Duration::from_secs(20),
+            last_request_wait: Duration::from_millis(250),
             certificate_interval: Duration::from_secs(5),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use tokio::task::JoinSet;
 use tokio_util::task::TaskTracker;
 
@@ -11,6 +12,7 @@ use super::activity::{Activity, Phase};
 use super::bind::Listener;
 use super::certificate;
 use super::connection::ConnectionServer;
+use super::farewell::Farewell;
 use super::limits::Limits;
 use super::roster::{CutOnDrop, Roster};
 use super::service::HttpService;
@@ -21,6 +23,7 @@ use super::stats::ListenStats;
 pub struct Server {
     limits: Limits,
     stats: Arc<ListenStats>,
+    farewell: Farewell,
 }
 
 /// How a shutdown went.
@@ -36,7 +39,7 @@ const CUT_TIMEOUT: Duration = Duration::from_secs(1);
 impl Server {
     /// A server with these limits.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, stats: Arc::default() }
+        Self { limits, stats: Arc::default(), farewell: Farewell::default() }
     }
 
     /// Its counters, which stay readable while it serves and after.
@@ -44,8 +47,14 @@ impl Server {
         Arc::clone(&self.stats)
     }
 
+    /// To be begun some time before the shutdown, which begins it too.
+    pub fn farewell(&self) -> Farewell {
+        self.farewell.clone()
+    }
+
     /// Serves until `shutdown` completes, then drains: the ports are closed at once, requests in flight are finished,
-    /// connections without one are closed, and what is left after `drain_timeout` is cut.
+    /// connections without one are closed when none has come for [`Limits::last_request_wait`], and what is left after
+    /// `drain_timeout` is cut.
     ///
     /// Dropping the future closes the ports and cuts every connection.
     pub async fn serve<S: HttpService>(
@@ -55,7 +64,7 @@ impl Server {
         shutdown: impl Future<Output = ()>,
         drain_timeout: Duration,
     ) -> Drained {
-        let Self { limits, stats } = self;
+        let Self { limits, stats, farewell } = self;
         let roster = Arc::new(Roster::default());
         let _cut_on_drop = CutOnDrop(Arc::clone(&roster));
         let tasks = TaskTracker::new();
@@ -73,14 +82,9 @@ impl Server {
         }
 
         let mut acceptor = Acceptor::new(listeners, connections_max, Arc::clone(&stats));
-        let connections = Arc::new(ConnectionServer::new(limits, Arc::clone(&stats)));
-        let mut shutdown = std::pin::pin!(shutdown);
-        loop {
-            let accepted = tokio::select! {
-                biased;
-                () = &mut shutdown => break,
-                accepted = acceptor.accept() => accepted,
-            };
+        let connections =
+            Arc::new(ConnectionServer::new(limits, Arc::clone(&stats), farewell.clone()));
+        let begin = |accepted| {
             let activity = Arc::new(Activity::new());
             let entry = roster.enter(&activity, &stats);
             let (connections, service) = (Arc::clone(&connections), service.clone());
@@ -88,6 +92,20 @@ impl Server {
                 connections.serve(accepted, activity, service).await;
                 drop(entry);
             });
+        };
+        let mut shutdown = std::pin::pin!(shutdown);
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut shutdown => break,
+                accepted = acceptor.accept() => begin(accepted),
+            }
+        }
+        farewell.begin();
+        // Who has connected by now is served: what waits in the kernel would be reset with the port.
+        tokio::task::yield_now().await;
+        while let Some(accepted) = acceptor.accept().now_or_never() {
+            begin(accepted);
         }
         drop(acceptor);
 

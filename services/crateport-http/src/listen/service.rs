@@ -18,6 +18,7 @@ use tower::util::Oneshot;
 use super::ConnectionInfo;
 use super::activity::{Activity, InFlight, Phase};
 use super::body::{RequestBody, ResponseBody};
+use super::farewell::Farewell;
 use super::h2c::{self, FirstRequest};
 
 /// What a service must be to stand behind a listener. An axum `Router` is one.
@@ -64,6 +65,8 @@ pub(crate) struct Adapter<S> {
     pub(crate) activity: Arc<Activity>,
     pub(crate) body_timeout: Duration,
     pub(crate) upgrades: Upgrades,
+    /// Over HTTP/1, where only answers can tell of it.
+    pub(crate) farewell: Option<Farewell>,
 }
 
 /// Whether requests of this connection may take it over to HTTP/2.
@@ -95,6 +98,7 @@ pin_project! {
             #[pin]
             response: Oneshot<S, Request<RequestBody>>,
             in_flight: Option<InFlight>,
+            farewell: Option<Farewell>,
         },
         Switch {
             response: Option<Response<ResponseBody<S::Body>>>,
@@ -117,6 +121,7 @@ impl<S: HttpService> hyper::service::Service<Request<Incoming>> for Adapter<S> {
         Call::Serve {
             response: Oneshot::new(self.service.clone(), request),
             in_flight: Some(in_flight),
+            farewell: self.farewell.clone(),
         }
     }
 }
@@ -151,9 +156,12 @@ impl<S: HttpService> Future for Call<S> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project() {
-            CallProjection::Serve { response, in_flight } => {
-                let response = ready!(response.poll(context))?;
+            CallProjection::Serve { response, in_flight, farewell } => {
+                let mut response = ready!(response.poll(context))?;
                 let in_flight = in_flight.take();
+                if farewell.as_ref().is_some_and(Farewell::has_begun) {
+                    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
                 Poll::Ready(Ok(response.map(|body| ResponseBody::new(body, in_flight))))
             }
             CallProjection::Switch { response } => match response.take() {

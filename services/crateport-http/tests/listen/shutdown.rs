@@ -12,6 +12,12 @@ use crate::support::{
 
 const GATE: &str = "GET /gate HTTP/1.1\r\nhost: localhost\r\n\r\n";
 
+/// Asks on an open connection, and gives the head of the answer.
+async fn ask(stream: &mut TcpStream) -> String {
+    send(stream, "GET / HTTP/1.1\r\nhost: localhost\r\n\r\n").await;
+    read_response(stream).await.0
+}
+
 #[tokio::test]
 async fn requests_in_flight_finish_and_new_connections_are_refused() {
     let server = serve(Limits::default(), vec![None], Duration::from_secs(60)).await;
@@ -25,7 +31,7 @@ async fn requests_in_flight_finish_and_new_connections_are_refused() {
     reaches(&server.service.waiting, 2).await;
 
     server.shutdown.cancel();
-    // Connections without a request are closed at once; after that the port is closed for certain.
+    // Connections without a request are closed soon; after that the port is closed for certain.
     assert_eq!(read_to_close(&mut idle).await, b"");
     assert_eq!(read_to_close(&mut unused).await, b"");
     assert!(TcpStream::connect(server.address()).await.is_err());
@@ -39,6 +45,46 @@ async fn requests_in_flight_finish_and_new_connections_are_refused() {
     assert_eq!(body(patiently(answer).await.unwrap()).await, "through");
     patiently(connection).await.unwrap().unwrap();
     assert_eq!(server.stop().await, Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn a_request_on_its_way_when_the_shutdown_begins_is_answered() {
+    let limits = Limits { last_request_wait: Duration::from_secs(60), ..Limits::default() };
+    let server = serve(limits, vec![None], Duration::from_secs(60)).await;
+    let mut kept = server.connect().await;
+    exchange(&mut kept, "/").await;
+    let mut unused = server.connect().await;
+    server.until(|stats| stats.connections_open == 2).await;
+    server.shutdown.cancel();
+    // From here on nobody can connect, so the shutdown has begun.
+    while TcpStream::connect(server.address()).await.is_ok() {}
+    for stream in [&mut kept, &mut unused] {
+        let head = ask(stream).await;
+        assert!(head.starts_with("http/1.1 200") && head.contains("connection: close"), "{head}");
+        assert_eq!(read_to_close(stream).await, b"");
+    }
+    assert_eq!(server.stop().await, Drained { cut: 0 });
+}
+
+#[tokio::test]
+async fn in_a_farewell_answers_over_http1_are_the_last_on_their_connections() {
+    let server = plain(Limits::default()).await;
+    let mut kept = server.connect().await;
+    let head = ask(&mut kept).await;
+    assert!(!head.contains("connection: close"), "{head}");
+    server.farewell.begin();
+    let head = ask(&mut kept).await;
+    assert!(head.contains("connection: close"), "{head}");
+    assert_eq!(read_to_close(&mut kept).await, b"");
+    // Who comes is still served, and over HTTP/2 without a word.
+    let mut late = server.connect().await;
+    let head = ask(&mut late).await;
+    assert!(head.contains("connection: close"), "{head}");
+    let (mut h2, _connection) = client(server.connect().await).await;
+    for _ in 0..2 {
+        let (answer, _) = h2.send_request(get("/"), true).unwrap();
+        assert!(patiently(answer).await.unwrap().headers().get("connection").is_none());
+    }
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use axum::extract::{Extension, Request, State};
 use axum::http::HeaderMap;
 use axum::routing::any;
 use crateport_http::listen::{
-    ConnectionInfo, Drained, Limits, ListenSnapshot, ListenStats, Listener, ListenerConfig, Server,
-    TlsFiles,
+    ConnectionInfo, Drained, Farewell, Limits, ListenSnapshot, ListenStats, Listener,
+    ListenerConfig, Server, TlsFiles,
 };
 use futures_util::stream;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
@@ -30,6 +30,7 @@ pub(crate) struct Running {
     pub(crate) service: TestService,
     pub(crate) stats: Arc<ListenStats>,
     pub(crate) shutdown: CancellationToken,
+    pub(crate) farewell: Farewell,
     pub(crate) task: JoinHandle<Drained>,
 }
 
@@ -142,14 +143,15 @@ pub(crate) fn run(limits: Limits, listeners: Vec<Listener>, drain_timeout: Durat
     let addresses = listeners.iter().map(Listener::local_addr).collect();
     let (service, router) = TestService::router();
     let server = Server::new(limits);
-    let (stats, shutdown) = (server.stats(), CancellationToken::new());
+    let (stats, farewell) = (server.stats(), server.farewell());
+    let shutdown = CancellationToken::new();
     let task = tokio::spawn(server.serve(
         listeners,
         router,
         shutdown.clone().cancelled_owned(),
         drain_timeout,
     ));
-    Running { addresses, service, stats, shutdown, task }
+    Running { addresses, service, stats, shutdown, farewell, task }
 }
 
 impl Running {

@@ -9,14 +9,17 @@ use std::time::SystemTime;
 
 use bytes::{Buf as _, Bytes};
 use crateport_store::{ObjectStore, ObjectStream, Read};
-use crateport_types::{Hasher, IndexFile, IndexName, RegistryId, Sha256, StoreKey};
+use crateport_types::{
+    DistClass, DistId, Hasher, IndexFile, IndexName, RegistryId, Resource, Sha256, StoreKey,
+};
 use futures_util::StreamExt as _;
 use tokio::runtime::Handle;
 
+use super::given::GivenText;
 use super::index_lines::prune;
 use super::manifest::{Entry, Manifest};
-use super::{BundleError, INDEX_BYTES_MAX, MANIFEST};
-use crate::Needs;
+use super::{BundleError, CHECKSUM, INDEX_BYTES_MAX, MANIFEST};
+use crate::{Needs, Wanted};
 
 /// Writes a bundle out of a store that has everything.
 #[derive(Clone, Debug)]
@@ -50,6 +53,14 @@ struct Contents {
     manifest: Manifest,
     /// In the order of the manifest.
     objects: Vec<Content>,
+}
+
+/// A dist file that is packed, and what tells that it is given, if it can change.
+struct Packed {
+    key: StoreKey,
+    checksum: Sha256,
+    size_bytes: u64,
+    given: Option<(StoreKey, Bytes)>,
 }
 
 enum Content {
@@ -117,6 +128,20 @@ impl Export {
                 objects.push(Content::Stored(key, checksum));
             }
         }
+        for wanted in &needs.files {
+            let Some(Packed { key, checksum, size_bytes, given }) = self.dist_file(wanted).await?
+            else {
+                continue;
+            };
+            let entry = Entry::new(&key, size_bytes, checksum);
+            texts.extend(given);
+            if self.earlier.contains(&key) {
+                assumes.push(entry);
+            } else {
+                entries.push(entry);
+                objects.push(Content::Stored(key, checksum));
+            }
+        }
         for (key, bytes) in texts {
             entries.push(Entry::new(&key, bytes.len() as u64, Sha256::of(&bytes)));
             objects.push(Content::Text(key, bytes));
@@ -124,6 +149,34 @@ impl Export {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         let manifest = Manifest::new(now.as_secs(), entries, assumes);
         Ok(Contents { manifest, objects })
+    }
+
+    /// A file of a toolchain. A checksum is written from its file, and so not packed.
+    async fn dist_file(&self, wanted: &Wanted) -> Result<Option<Packed>, BundleError> {
+        let Resource::Dist(path) = &wanted.resource else { return Ok(None) };
+        if path.sum_of().is_some() {
+            return Ok(None);
+        }
+        let Ok(dist) = wanted.origin.parse::<DistId>() else { return Ok(None) };
+        if path.class() == DistClass::Artifact {
+            let key = StoreKey::dist_file(&dist, path);
+            let missing = || BundleError::Missing { key: key.clone() };
+            let meta = self.store.head(&key).await?.ok_or_else(missing)?;
+            let kept = meta.attributes.get(CHECKSUM).and_then(|text| text.parse().ok());
+            let is_it = |kept: &Sha256| wanted.checksum.is_none_or(|checksum| checksum == *kept);
+            let wrong = || BundleError::Wrong { key: key.clone() };
+            let checksum = kept.filter(is_it).ok_or_else(wrong)?;
+            return Ok(Some(Packed { key, checksum, size_bytes: meta.size_bytes, given: None }));
+        }
+        let given_key = StoreKey::dist_given(&dist, path);
+        let missing = |key: &StoreKey| BundleError::Missing { key: key.clone() };
+        let text = self.text(&given_key).await?.ok_or_else(|| missing(&given_key))?;
+        let wrong = || BundleError::Wrong { key: given_key.clone() };
+        let checksum = GivenText::newest(&text).ok_or_else(wrong)?;
+        let key = StoreKey::dist_snapshot(&dist, path, &checksum);
+        let meta = self.store.head(&key).await?.ok_or_else(|| missing(&key))?;
+        let given = Some((given_key, GivenText::only(&checksum)));
+        Ok(Some(Packed { key, checksum, size_bytes: meta.size_bytes, given }))
     }
 
     async fn text(&self, key: &StoreKey) -> Result<Option<Bytes>, BundleError> {

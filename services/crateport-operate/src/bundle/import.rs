@@ -11,12 +11,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use crateport_cache::{mark_changed, store_config};
 use crateport_store::{Attributes, ObjectStore, Payload, PutOptions, Read, Scratch};
-use crateport_types::{Hasher, IndexFile, IndexName, Named, RegistryId, Sha256, StoreKey};
+use crateport_types::{
+    DistId, DistObject, DistPath, Hasher, IndexFile, IndexName, Named, RegistryId, Sha256, StoreKey,
+};
 use tokio::runtime::Handle;
 
+use super::given::GivenText;
 use super::index_lines::merge;
 use super::manifest::{Entry, Manifest, open, read_manifest};
-use super::{BundleError, INDEX_BYTES_MAX};
+use super::{BundleError, CHECKSUM, INDEX_BYTES_MAX};
 
 /// Reads bundles into a store.
 #[derive(Clone, Debug)]
@@ -25,6 +28,8 @@ pub struct Import {
     pub store: Arc<dyn ObjectStore>,
     /// Where crates wait until they are verified.
     pub scratch: Scratch,
+    /// The dist origins that are known here.
+    pub dists: Vec<DistId>,
 }
 
 /// What was imported.
@@ -34,6 +39,8 @@ pub struct Imported {
     pub crates: usize,
     /// Their bytes.
     pub crate_bytes: u64,
+    /// Dist files.
+    pub dist_files: usize,
     /// Index files.
     pub index_files: usize,
     /// What an earlier bundle had brought.
@@ -41,8 +48,6 @@ pub struct Imported {
 }
 
 const PIECE_BYTES: usize = 128 << 10;
-/// The attribute that tells an index file's digest.
-const CHECKSUM: &str = "sha256";
 
 impl Import {
     /// Imports the bundle at `path`.
@@ -68,6 +73,7 @@ struct Blocking<'a> {
 struct Texts {
     index_files: Vec<(RegistryId, IndexName, Bytes)>,
     configs: Vec<(RegistryId, Bytes)>,
+    given: Vec<(StoreKey, DistPath, Bytes)>,
 }
 
 impl Blocking<'_> {
@@ -81,7 +87,7 @@ impl Blocking<'_> {
         self.look_for_the_earlier(&manifest)?;
 
         let mut imported = Imported { assumed: manifest.assumes.len(), ..Imported::default() };
-        let mut texts = Texts { index_files: Vec::new(), configs: Vec::new() };
+        let mut texts = Texts { index_files: Vec::new(), configs: Vec::new(), given: Vec::new() };
         for entry in &manifest.entries {
             let mut file = files.next().ok_or_else(not_whole)??;
             let (key, name) = (entry.key()?, file.path()?.into_owned());
@@ -89,9 +95,26 @@ impl Blocking<'_> {
                 let why = format!("it has {} where {key} should be", name.display());
                 return Err(BundleError::NotABundle(why));
             }
+            if let Some(object) = self.import.dists.iter().find_map(|dist| key.dist_object(dist)) {
+                match object {
+                    DistObject::File(_) => {
+                        let digest = (CHECKSUM.to_owned(), entry.checksum()?.to_string());
+                        self.take(&key, entry, &mut file, [digest].into())?;
+                    }
+                    DistObject::Snapshot(_, content) if content == entry.checksum()? => {
+                        self.take(&key, entry, &mut file, Attributes::new())?;
+                    }
+                    DistObject::Snapshot(..) => return Err(BundleError::Damaged { key }),
+                    DistObject::Given(path) => {
+                        texts.given.push((key.clone(), path, take_text(&key, entry, &mut file)?));
+                    }
+                }
+                imported.dist_files += 1;
+                continue;
+            }
             match key.named() {
                 Named::Krate(..) => {
-                    self.take_krate(&key, entry, &mut file)?;
+                    self.take(&key, entry, &mut file, Attributes::new())?;
                     imported.crates += 1;
                     imported.crate_bytes += entry.size_bytes;
                 }
@@ -127,11 +150,12 @@ impl Blocking<'_> {
     }
 
     /// Through scratch space, so that a large one is never in memory, into the store.
-    fn take_krate(
+    fn take(
         &self,
         key: &StoreKey,
         entry: &Entry,
         file: &mut impl io::Read,
+        attributes: Attributes,
     ) -> Result<(), BundleError> {
         let checksum = entry.checksum()?;
         let scratch = self.import.scratch.file()?;
@@ -150,7 +174,7 @@ impl Blocking<'_> {
         if size_bytes != entry.size_bytes || hasher.finish() != checksum {
             return Err(BundleError::Damaged { key: key.clone() });
         }
-        let options = PutOptions { checksum: Some(checksum), ..PutOptions::default() };
+        let options = PutOptions { checksum: Some(checksum), attributes };
         let put = self.import.store.put(key, Payload::File(scratch), options);
         self.handle.block_on(put)?;
         Ok(())
@@ -168,6 +192,10 @@ impl Blocking<'_> {
             if let Some((key, bytes)) = store_config(store, &registry) {
                 store.put(&key, Payload::Bytes(bytes), PutOptions::default()).await?;
             }
+        }
+        for (key, _, bytes) in texts.given {
+            store.put(&key, Payload::Bytes(bytes), PutOptions::default()).await?;
+            changed.push(key);
         }
         for (registry, name, newer) in texts.index_files {
             let key = StoreKey::index_file(&registry, &name);
@@ -214,6 +242,16 @@ fn hold_against_index(manifest: &Manifest, texts: &Texts) -> Result<(), BundleEr
     let mut checksums = HashMap::new();
     for entry in manifest.all() {
         checksums.insert(entry.key()?, entry.checksum()?);
+    }
+    for (key, path, bytes) in &texts.given {
+        let content = GivenText::newest(bytes);
+        let is_there = content.is_some_and(|content| {
+            let end = format!("{path}@{content}");
+            checksums.keys().any(|key| key.as_str().ends_with(&end))
+        });
+        if !is_there {
+            return Err(BundleError::NotABundle(format!("what {key} names is not in it")));
+        }
     }
     for (registry, name, bytes) in &texts.index_files {
         let key = StoreKey::index_file(registry, name);

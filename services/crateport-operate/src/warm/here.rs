@@ -3,12 +3,13 @@
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use crateport_cache::{Cache, ServeError};
 use crateport_types::{Outcome, Resource};
 
 use super::{Cold, Place, Wanted, Warmth};
 use crate::OperateError;
-use crate::fetch::fetch;
+use crate::fetch::{fetch, read};
 
 /// The cache of this process.
 #[derive(Clone, Debug)]
@@ -21,15 +22,9 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 #[async_trait]
 impl Place for Here {
     async fn warm(&self, wanted: &Wanted) -> Result<Warmth, Cold> {
-        let fetched = Box::pin(fetch(&self.0, &wanted.registry, &wanted.resource)).await;
-        let fetched = fetched.map_err(|error| Cold {
-            why: error.to_string(),
-            retry_after: match error {
-                ServeError::Unavailable { failure, .. } => Some(failure.retry_after),
-                _ => None,
-            },
-        })?;
-        let is_krate = matches!(wanted.resource, Resource::Krate { .. });
+        let fetched = Box::pin(fetch(&self.0, &wanted.origin, &wanted.resource)).await;
+        let fetched = fetched.map_err(|error| cold(&error))?;
+        let is_krate = matches!(wanted.resource, Resource::Krate { .. } | Resource::Dist(_));
         if is_krate && wanted.checksum.is_some() && fetched.checksum != wanted.checksum {
             return Err(Cold::other_checksum());
         }
@@ -39,11 +34,16 @@ impl Place for Here {
         })
     }
 
+    async fn read(&self, wanted: &Wanted, size_bytes_max: usize) -> Result<Bytes, Cold> {
+        let read = read(&self.0, &wanted.origin, &wanted.resource, size_bytes_max);
+        Box::pin(read).await.map_err(|error| cold(&error))
+    }
+
     async fn settle(&self, wanted: &[Wanted]) -> Result<Vec<(Wanted, Cold)>, OperateError> {
         let deadline = tokio::time::Instant::now() + KEEP_WAIT_MAX;
         let mut cold = Vec::new();
         for wanted in wanted {
-            let Some(key) = wanted.resource.key(&wanted.registry) else { continue };
+            let Some(key) = wanted.key() else { continue };
             while self.0.store().head(&key).await?.is_none() {
                 if tokio::time::Instant::now() >= deadline {
                     let why = "it was fetched, and the store did not keep it".to_owned();
@@ -55,6 +55,14 @@ impl Place for Here {
         }
         Ok(cold)
     }
+}
+
+fn cold(error: &ServeError) -> Cold {
+    let retry_after = match error {
+        ServeError::Unavailable { failure, .. } => Some(failure.retry_after),
+        _ => None,
+    };
+    Cold { why: error.to_string(), retry_after }
 }
 
 impl Cold {

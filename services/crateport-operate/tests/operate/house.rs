@@ -8,7 +8,7 @@ use crateport_cache::uses::{BatchHead, BatchWriter, Client, UseLine};
 use crateport_coord::LocalCoordinator;
 use crateport_operate::{Retention, Sweeper};
 use crateport_store::{FsStore, ObjectStore, Payload, PutOptions};
-use crateport_types::{Area, Day, Sha256, StoreKey};
+use crateport_types::{Area, Day, DistId, Sha256, StoreKey};
 use tempfile::TempDir;
 
 pub(crate) const DAY: Duration = Duration::from_secs(86_400);
@@ -79,6 +79,7 @@ impl House {
             store,
             coordinator: Arc::new(LocalCoordinator::new(10)),
             registries: ["crates-io".parse().unwrap()].into(),
+            dists: [DistId::rustup()].into(),
             keep_uses: days(365),
         }
     }

@@ -11,7 +11,7 @@ use crateport_store::{
     FsStore, Object, ObjectMeta, ObjectStore, Payload, PutOptions, Read, StoreError,
 };
 use crateport_testkit::redis::RedisServer;
-use crateport_types::{Area, StoreKey};
+use crateport_types::{Area, DistId, StoreKey};
 use url::Url;
 
 use super::house::{DAY, HOUR, House, days, krate, retention, write_uses};
@@ -119,6 +119,26 @@ async fn what_cannot_be_fetched_again_stays() {
     let swept = house.sweeper().sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
     assert_eq!((swept.unused.objects, swept.surplus.objects), (0, 0));
     assert!(stay.iter().all(|key| house.has(key)));
+}
+
+#[tokio::test]
+async fn a_dist_file_that_never_changes_goes_and_one_that_does_stays() {
+    let house = House::new();
+    let (dist, path) = (DistId::rustup(), "dist/channel-rust-stable.toml".parse().unwrap());
+    let artifact =
+        StoreKey::dist_file(&dist, &"dist/2026-01-01/rustc-1.95.0-x.tar.xz".parse().unwrap());
+    let used =
+        StoreKey::dist_file(&dist, &"dist/2026-01-01/cargo-1.95.0-x.tar.xz".parse().unwrap());
+    let given = StoreKey::dist_given(&dist, &path);
+    let content = StoreKey::dist_snapshot(&dist, &path, &crateport_types::Sha256::of(b""));
+    for key in [&artifact, &used, &given, &content] {
+        house.put(key, 100, days(500)).await;
+    }
+    house.used(&[used.clone()], DAY).await;
+    let retention = retention(Some(days(90)), None);
+    let swept = house.sweeper().sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
+    assert_eq!(swept.unused.objects, 1);
+    assert!(!house.has(&artifact) && [used, given, content].iter().all(|key| house.has(key)));
 }
 
 #[tokio::test]

@@ -14,7 +14,7 @@ impl SplitMix64 {
 }
 
 /// `size` bytes that depend only on the seed text.
-pub(super) fn bytes(seed: &str, size: usize) -> Vec<u8> {
+pub(crate) fn bytes(seed: &str, size: usize) -> Vec<u8> {
     // FNV-1a over the seed text.
     let start = seed.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
         (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -67,6 +67,16 @@ impl CrateportOptions {
         self.config(&format!("[registries.{registry}]\nindex = \"sparse+{index_url}\"\n{lines}"))
     }
 
+    /// Adds `[dist.<id>]` with this URL to the configuration file.
+    pub fn dist(self, id: &str, url: &str) -> Self {
+        self.dist_with(id, url, "")
+    }
+
+    /// The same with more lines in that table.
+    pub fn dist_with(self, id: &str, url: &str, lines: &str) -> Self {
+        self.config(&format!("[dist.{id}]\nurl = \"{url}\"\n{lines}"))
+    }
+
     /// Adds lines to the configuration file, in the order of the calls: top-level keys go before tables.
     pub fn config(mut self, lines: &str) -> Self {
         self.config += lines.trim_end();

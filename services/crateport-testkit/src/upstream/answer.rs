@@ -34,6 +34,8 @@ pub(super) enum Target {
     /// By index key.
     Index(String),
     Search,
+    /// Below `/dist/` and `/rustup/`, and wherever else a file was put.
+    File(String),
     /// Everything else is a download; `None` where nothing is there.
     Crate(Option<(String, String)>),
 }
@@ -76,11 +78,17 @@ impl State {
         match request.path.as_str() {
             "/index/config.json" => Target::Config,
             "/api/v1/crates" => Target::Search,
+            path if self.is_dist(path) => Target::File(path.to_owned()),
             path => match path.strip_prefix("/index/") {
                 Some(key) => Target::Index(key.to_owned()),
                 None => Target::Crate(self.find_crate(request)),
             },
         }
+    }
+
+    fn is_dist(&self, path: &str) -> bool {
+        let is_below = ["/dist/", "/rustup/"].iter().any(|folder| path.starts_with(folder));
+        is_below || self.registry.dist.contains_key(path)
     }
 
     fn find_crate(&self, request: &SeenRequest) -> Option<(String, String)> {
@@ -120,6 +128,12 @@ impl State {
                 Some(stored) => {
                     let answer = self.file(request, stored, "text/plain", turn, conditions);
                     if self.settings.gzip_index { gzip(request, answer) } else { answer }
+                }
+                None => Answer::not_found(),
+            },
+            Target::File(path) => match self.registry.dist.get(path) {
+                Some(stored) => {
+                    self.file(request, stored, "application/octet-stream", turn, conditions)
                 }
                 None => Answer::not_found(),
             },

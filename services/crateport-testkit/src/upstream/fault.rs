@@ -17,6 +17,8 @@ pub enum On {
     Config,
     /// The search of the web API.
     Search,
+    /// Dist files.
+    Files,
     /// One path, without query; see [`super::ScriptedUpstream::index_path`].
     Path(String),
     /// Every request.
@@ -108,6 +110,7 @@ impl On {
             Self::Crates => matches!(target, Target::Crate(_)),
             Self::Config => matches!(target, Target::Config),
             Self::Search => matches!(target, Target::Search),
+            Self::Files => matches!(target, Target::File(_)),
         }
     }
 }

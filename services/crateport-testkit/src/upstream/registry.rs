@@ -13,6 +13,8 @@ pub(super) struct Registry {
     pub(super) files: BTreeMap<String, Stored>,
     /// By name and version.
     pub(super) crates: BTreeMap<(String, String), StoredCrate>,
+    /// Dist files, by path.
+    pub(super) dist: BTreeMap<String, Stored>,
     /// Goes up with every change; a file's `Last-Modified` comes from it.
     revision: u64,
     /// Goes up with every answer, for validators that flap.
@@ -95,6 +97,17 @@ impl Registry {
     pub(super) fn index_bytes(&self, name: &str) -> Bytes {
         let stored =
             self.files.get(&index_key(name)).unwrap_or_else(|| panic!("{name} has no index file"));
+        stored.bytes.clone()
+    }
+
+    pub(super) fn put_file(&mut self, path: &str, bytes: Bytes) {
+        let stored = self.stored(bytes);
+        self.dist.insert(path.to_owned(), stored);
+    }
+
+    #[track_caller]
+    pub(super) fn file(&self, path: &str) -> Bytes {
+        let stored = self.dist.get(path).unwrap_or_else(|| panic!("{path} was never put there"));
         stored.bytes.clone()
     }
 

@@ -3,12 +3,12 @@
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use crateport_types::{BaseUrl, RegistryId};
+use crateport_types::{BaseUrl, RUSTUP, RegistryId};
 
 use super::print;
 use crate::cli::Lines;
-use crate::settings::{Loaded, Row, Settings};
-use crateport_http::{Scheme, cargo_lines, local_base};
+use crate::settings::{DistSettings, Loaded, Row, Settings};
+use crateport_http::{Scheme, cargo_lines, local_base, rustup_install_line, rustup_lines};
 
 /// Columns grow no wider than this; what is longer pushes its own line only.
 const COLUMN_WIDTH_MAX: usize = 40;
@@ -21,10 +21,18 @@ pub(crate) fn run(loaded: &Loaded, lines: Lines) -> anyhow::Result<ExitCode> {
             let base = base(&loaded.settings)?;
             Ok(print(&cargo_lines(&base, &enabled(&loaded.settings))))
         }
-        Lines::Rustup => bail!(
-            "rustup will come through {}/rustup, but this build does not serve toolchains yet",
-            base(&loaded.settings)?
-        ),
+        Lines::Rustup => {
+            let is_rustup = |dist: &DistSettings| dist.is_enabled && dist.id.as_str() == RUSTUP;
+            if !loaded.settings.dists.iter().any(is_rustup) {
+                bail!("dist.rustup is not enabled, so that there is nothing for rustup here");
+            }
+            let base = base(&loaded.settings)?;
+            Ok(print(&format!(
+                "{}\n# or, where there is no rustup yet:\n# {}",
+                rustup_lines(&base),
+                rustup_install_line(&base)
+            )))
+        }
     }
 }
 

@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use crateport_operate::{Export, Here, read_manifest_of};
+use crateport_operate::{Export, Here, Toolchain, read_manifest_of};
 use crateport_telemetry::metrics::Registry;
 
 use super::print;
 use super::readable::size;
-use super::warm::{needs, run_in, summary};
+use super::warm::{files, needs, run_in, summary};
 use crate::compose;
 use crate::settings::Loaded;
 
@@ -19,6 +19,8 @@ use crate::settings::Loaded;
 pub(crate) struct ExportOptions {
     /// The lock files.
     pub(crate) lockfiles: Vec<PathBuf>,
+    /// The toolchains.
+    pub(crate) toolchains: Vec<Toolchain>,
     /// The bundle.
     pub(crate) output: PathBuf,
     /// An earlier bundle, on which this one builds.
@@ -33,14 +35,16 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Fetches what the store lacks, and packs all of it.
 pub(crate) async fn run(loaded: &Loaded, options: &ExportOptions) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    let needs = needs(settings, &options.lockfiles)?;
+    let mut needs = needs(settings, &options.lockfiles)?;
     let earlier = match &options.since_bundle {
         Some(path) => read_manifest_of(path)?.into_iter().collect(),
         None => Default::default(),
     };
     let metrics = Registry::new(env!("CARGO_PKG_VERSION"))?;
     let cache = compose::cache(settings, metrics.as_ref()).await?;
-    let warmed = run_in(&Here(cache.clone()), &needs, options.at_once).await?;
+    let place = Here(cache.clone());
+    needs.files = files(&place, &options.toolchains).await?;
+    let warmed = run_in(&place, &needs, options.at_once).await?;
     cache.drain(DRAIN_TIMEOUT).await;
     if !warmed.is_complete() {
         print(&summary(&warmed));
@@ -49,7 +53,7 @@ pub(crate) async fn run(loaded: &Loaded, options: &ExportOptions) -> anyhow::Res
     let export = Export { store: cache.store().clone(), earlier };
     let exported = Box::pin(export.write(&needs, &options.output)).await?;
     Ok(print(&format!(
-        "{} holds {} crates and {} texts ({}); {} crates are in the earlier bundle\n",
+        "{} holds {} objects and {} texts ({}); {} objects are in the earlier bundle\n",
         options.output.display(),
         exported.crates,
         exported.index_files,

@@ -15,12 +15,14 @@ pub(crate) async fn run(loaded: &Loaded, bundle: &Path) -> anyhow::Result<ExitCo
     let settings = &loaded.settings;
     let kept = compose::store(settings).await?;
     let scratch = compose::scratch(settings, kept.scratch)?;
-    let import = Import { store: kept.store, scratch };
+    let dists = compose::dists(settings).collect();
+    let import = Import { store: kept.store, scratch, dists };
     let imported = Box::pin(import.read(bundle)).await?;
     Ok(print(&format!(
-        "imported {} crates ({}) and {} index files; {} crates were here already\n",
+        "imported {} crates ({}), {} dist files and {} index files; {} objects were here already\n",
         imported.crates,
         size(imported.crate_bytes),
+        imported.dist_files,
         imported.index_files,
         imported.assumed
     )))

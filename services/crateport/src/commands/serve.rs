@@ -1,14 +1,16 @@
 //! `serve`: the cache itself, until it is told to stop.
 //!
-//! There is one way down: unready, no new connections, requests in flight to their end, fills to theirs, the last
-//! spans out. A second signal cuts it short.
+//! There is one way down: unready, some time for load balancers to notice, no new connections, requests in flight to
+//! their end, fills to theirs, the last spans out. A second signal cuts it short.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use crateport_http::listen::{Listener, Server};
-use crateport_http::{OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router};
-use crateport_types::RegistryId;
+use crateport_http::{
+    OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
+};
+use crateport_types::{RUSTUP, RegistryId};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
@@ -19,7 +21,7 @@ use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
 /// The ops listener goes last and has nothing that is worth waiting for.
-const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(100);
+const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Spans that a collector does not take in this time are lost.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
@@ -47,6 +49,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let certificates = certificates
         .filter_map(|(configured, listener)| Some((configured.address, listener.certificate()?)));
     crateport_http::register_certificates(certificates.collect(), metrics.as_ref())?;
+    let farewell = server.farewell();
     let readiness = Readiness::default();
     readiness.register(metrics.as_ref())?;
     let ops = ops_router(OpsConfig {
@@ -60,7 +63,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
-    let drain_timeout = settings.drain_timeout;
+    let (drain_delay, drain_timeout) = (settings.drain_delay, settings.drain_timeout);
     let main =
         tokio::spawn(server.serve(listeners, app, stop.clone().cancelled_owned(), drain_timeout));
     let ops_stopped = stop_ops.clone().cancelled_owned();
@@ -77,12 +80,12 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     tokio::spawn(supervisor::keep_alive(ops_address));
 
     stopped().await?;
-    info!("stopping: requests in flight are brought to their end");
+    info!(?drain_delay, "stopping: requests in flight are brought to their end");
     // Requests first, then fills, then spans: each has its own limit.
-    supervisor::stopping(drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
+    supervisor::stopping(drain_delay + drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
     readiness.end();
     sweeps.abort();
-    stop.cancel();
+    farewell.begin();
     tokio::spawn(async {
         if stopped().await.is_ok() {
             warn!("stopped at once by a second signal");
@@ -90,6 +93,8 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
             std::process::exit(1);
         }
     });
+    tokio::time::sleep(drain_delay).await;
+    stop.cancel();
     let drained = main.await?;
     if drained.cut > 0 {
         warn!(connections = drained.cut, "connections were cut at the end of the drain timeout");
@@ -133,6 +138,9 @@ fn banner(settings: &Settings, listeners: &[Listener], ops: &Listener) -> anyhow
         let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
         let ids = enabled.map(|registry| registry.id.clone()).collect::<Vec<RegistryId>>();
         write!(text, "\nPut this into $CARGO_HOME/config.toml:\n\n{}\n", cargo_lines(base, &ids))?;
+        if settings.dists.iter().any(|dist| dist.is_enabled && dist.id.as_str() == RUSTUP) {
+            write!(text, "\nAnd this into the environment of rustup:\n\n{}\n", rustup_lines(base))?;
+        }
     }
     Ok(text)
 }

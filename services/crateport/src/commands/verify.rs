@@ -22,10 +22,17 @@ pub(crate) async fn run(loaded: &Loaded, options: &VerifyOptions) -> anyhow::Res
     let settings = &loaded.settings;
     let metrics = Registry::new(env!("CARGO_PKG_VERSION"))?;
     let verifier = match options.repair {
-        Mending::Tell => Verifier { store: compose::store(settings).await?.store, repairer: None },
+        Mending::Tell => {
+            let store = compose::store(settings).await?.store;
+            Verifier { store, repairer: None, dists: compose::dists(settings).collect() }
+        }
         Mending::Refetch => {
             let cache = compose::cache(settings, metrics.as_ref()).await?;
-            Verifier { store: cache.store().clone(), repairer: Some(cache) }
+            Verifier {
+                store: cache.store().clone(),
+                repairer: Some(cache),
+                dists: compose::dists(settings).collect(),
+            }
         }
     };
     let mut told = Instant::now();

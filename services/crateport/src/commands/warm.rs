@@ -1,4 +1,4 @@
-//! `warm`: fetches what lock files need, into a Crateport that serves or straight into a store.
+//! `warm`: fetches what lock files and toolchains need, into a Crateport that serves or straight into a store.
 
 mod over_http;
 mod progress;
@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crateport_operate::{Here, Lockfile, Needs, Place, Warmed, warm};
+use crateport_operate::{Here, Lockfile, Needs, Place, Toolchain, Wanted, Warmed, warm};
 use crateport_telemetry::metrics::Registry;
 use url::Url;
 
@@ -24,6 +24,8 @@ use crate::settings::{Loaded, Settings};
 pub(crate) struct WarmOptions {
     /// The lock files.
     pub(crate) lockfiles: Vec<PathBuf>,
+    /// The toolchains.
+    pub(crate) toolchains: Vec<Toolchain>,
     /// The Crateport that shall have it all; without one, the store does.
     pub(crate) to: Option<Url>,
     /// Things fetched at once.
@@ -36,16 +38,20 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Warms; the exit code is 1 when something could not be had.
 pub(crate) async fn run(loaded: &Loaded, options: &WarmOptions) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    let needs = needs(settings, &options.lockfiles)?;
+    let mut needs = needs(settings, &options.lockfiles)?;
+    let toolchains = &options.toolchains;
     let warmed = match &options.to {
         Some(to) => {
             let place = OverHttp::new(to, settings)?;
+            needs.files = files(&place, toolchains).await?;
             run_in(&place, &needs, options.at_once).await?
         }
         None => {
             let metrics = Registry::new(env!("CARGO_PKG_VERSION"))?;
             let cache = compose::cache(settings, metrics.as_ref()).await?;
-            let warmed = run_in(&Here(cache.clone()), &needs, options.at_once).await?;
+            let place = Here(cache.clone());
+            needs.files = files(&place, toolchains).await?;
+            let warmed = run_in(&place, &needs, options.at_once).await?;
             cache.drain(DRAIN_TIMEOUT).await;
             warmed
         }
@@ -59,6 +65,24 @@ pub(crate) fn needs(settings: &Settings, lockfiles: &[PathBuf]) -> anyhow::Resul
     let read = |path: &PathBuf| read(path).with_context(|| format!("{}", path.display()));
     let lockfiles = lockfiles.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(Needs::of(&lockfiles, &compose::sources(settings)))
+}
+
+/// What some toolchains need.
+pub(crate) async fn files(
+    place: &dyn Place,
+    toolchains: &[Toolchain],
+) -> anyhow::Result<Vec<Wanted>> {
+    let mut files: Vec<Wanted> = Vec::new();
+    for toolchain in toolchains {
+        let needed = Box::pin(toolchain.files(place)).await;
+        let needed = needed.with_context(|| format!("the toolchain {}", toolchain.channel))?;
+        for file in needed {
+            if !files.contains(&file) {
+                files.push(file);
+            }
+        }
+    }
+    Ok(files)
 }
 
 fn read(path: &Path) -> anyhow::Result<Lockfile> {

@@ -9,11 +9,24 @@ use super::{Coordination, Settings, SettingsError, StoreLocation};
 
 /// For clocks that differ and times that are kept in whole minutes.
 const GRACE_MARGIN: Duration = Duration::from_secs(60);
+/// rustup waits three minutes for an answer, and proxies between often less.
+const GRACE_MAX: Duration = Duration::from_secs(30);
 
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
-    let checks =
-        [listeners, ops_listener, delivery, login, patience, connecting, grace, sweeps, registries];
+    let checks = [
+        listeners,
+        ops_listener,
+        delivery,
+        login,
+        patience,
+        connecting,
+        registries,
+        ids,
+        grace,
+        sweep_grace,
+        sweeps,
+    ];
     match checks.into_iter().find_map(|check| check(settings)) {
         Some(sentence) => Err(SettingsError::Conflict(sentence)),
         None => Ok(()),
@@ -95,7 +108,7 @@ fn connecting(settings: &Settings) -> Option<String> {
 }
 
 /// An object that was used half the grace ago must outlive an address that is given out now.
-fn grace(settings: &Settings) -> Option<String> {
+fn sweep_grace(settings: &Settings) -> Option<String> {
     let (grace, url, presence) =
         (settings.sweep_grace, settings.url_lifetime, settings.presence_ttl);
     (grace < 2 * (url.max(presence) + GRACE_MARGIN)).then(|| {
@@ -114,8 +127,25 @@ fn sweeps(settings: &Settings) -> Option<String> {
 }
 
 fn registries(settings: &Settings) -> Option<String> {
-    let is_any = settings.registries.iter().any(|registry| registry.is_enabled);
+    let is_any = settings.registries.iter().any(|registry| registry.is_enabled)
+        || settings.dists.iter().any(|dist| dist.is_enabled);
     (!is_any).then(|| "no registry is enabled, so that there is nothing to serve".to_owned())
+}
+
+/// Registries and dist origins share the first segment of paths and of keys.
+fn ids(settings: &Settings) -> Option<String> {
+    let is_taken = |id: &str| settings.registries.iter().any(|it| it.id.as_str() == id);
+    let dist = settings.dists.iter().find(|dist| is_taken(dist.id.as_str()))?;
+    let id = &dist.id;
+    Some(format!("registries.{id} and dist.{id} cannot both be: give one of them another id"))
+}
+
+/// Clients wait for the change of a manifest, and rustup not for ever.
+fn grace(settings: &Settings) -> Option<String> {
+    let grace = settings.dist_grace;
+    (grace > GRACE_MAX).then(|| {
+        format!("dist-grace ({grace:?}) cannot be longer than {GRACE_MAX:?}: clients wait for it")
+    })
 }
 
 /// Whether binding one leaves no room for the other.

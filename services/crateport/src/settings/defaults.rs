@@ -1,8 +1,11 @@
-//! Defaults that depend on the machine.
+//! Defaults that depend on the machine, and those that are no setting's own.
 
 use etcetera::BaseStrategy as _;
 
 use super::kind::text::{REPLICA_LENGTH_MAX, is_replica_byte};
+
+/// Where rustup itself gets toolchains when nobody says otherwise.
+pub(super) const RUST_DIST: &str = "https://static.rust-lang.org";
 
 /// `fs:` and the user's data directory.
 pub(super) fn store() -> Result<String, String> {

@@ -12,7 +12,7 @@ use super::{SettingsError, Source, TABLE, nearest};
 pub(super) struct Environment {
     /// By the setting's name.
     pub(super) settings: BTreeMap<&'static str, Said>,
-    /// Tokens of registries, by the variable that holds them.
+    /// Tokens of registries and dist origins, by the variable that holds them.
     pub(super) tokens: BTreeMap<String, Said>,
     /// `CRATEPORT_CONFIG`.
     pub(super) config: Option<PathBuf>,
@@ -52,9 +52,11 @@ pub(super) fn read(
     Ok(environment)
 }
 
-/// Whether it is a registry's token, as in `CRATEPORT_REGISTRIES_INTERNAL_TOKEN`.
+/// Whether it is the token of a registry or a dist origin, as in `CRATEPORT_REGISTRIES_INTERNAL_TOKEN`.
 fn is_token(name: &str) -> bool {
-    name.starts_with("CRATEPORT_REGISTRIES_") && name.ends_with("_TOKEN")
+    let is_ours =
+        ["CRATEPORT_REGISTRIES_", "CRATEPORT_DIST_"].iter().any(|it| name.starts_with(it));
+    is_ours && name.ends_with("_TOKEN")
 }
 
 /// Whether Kubernetes set the variable because a Service is called `crateport` or `crateport-…`: it tells every pod

@@ -76,11 +76,11 @@ pub(crate) enum SettingsError {
         /// What the parser said.
         message: String,
     },
-    /// A `[registries.<id>]` table that cannot be used as a whole.
-    #[error("registries.{id} ({source_of}) cannot be used: {reason}")]
-    BadRegistry {
-        /// As it is written.
-        id: String,
+    /// A table that cannot be used as a whole.
+    #[error("{name} ({source_of}) cannot be used: {reason}")]
+    BadTable {
+        /// As it is written, as in `registries.internal`.
+        name: String,
         /// Where.
         source_of: Source,
         /// Why.

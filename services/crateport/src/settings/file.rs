@@ -1,4 +1,5 @@
-//! Reads the configuration file: TOML, whose keys are the settings' names, and one table per registry.
+//! Reads the configuration file: TOML, whose keys are the settings' names, and one table per registry
+//! and per dist origin.
 //!
 //! It keeps the line of each key, so that a complaint and `config` can point at it. What a value means is decided by
 //! the setting's kind, as for flags and variables.
@@ -11,7 +12,7 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use super::kind::Said;
-use super::{SettingsError, Source, TABLE, nearest};
+use super::{SettingsError, Source, TABLE, dists, nearest, registries};
 
 /// What a file says.
 #[derive(Debug, Default)]
@@ -19,12 +20,14 @@ pub(super) struct FileKeys {
     /// By the setting's name.
     pub(super) settings: BTreeMap<String, Said>,
     /// The `[registries.<id>]` tables.
-    pub(super) registries: Vec<RegistryTable>,
+    pub(super) registries: Vec<Table>,
+    /// The `[dist.<id>]` tables.
+    pub(super) dists: Vec<Table>,
 }
 
-/// One `[registries.<id>]` table, unparsed.
+/// One `[registries.<id>]` or `[dist.<id>]` table, unparsed.
 #[derive(Debug)]
-pub(super) struct RegistryTable {
+pub(super) struct Table {
     /// As it is written.
     pub(super) id: String,
     /// Where it begins.
@@ -39,7 +42,10 @@ struct Text<'a> {
     text: &'a str,
 }
 
-const REGISTRIES: &str = "registries";
+/// The groups of tables, and what one may look like.
+const REGISTRIES: (&str, &str) =
+    (registries::GROUP, "one table per registry, as in [registries.internal]");
+const DISTS: (&str, &str) = (dists::GROUP, "one table per dist origin, as in [dist.toolchains]");
 
 /// Reads the file at `path`.
 pub(super) fn read(path: &Path) -> Result<FileKeys, SettingsError> {
@@ -58,13 +64,20 @@ impl Text<'_> {
         for (key, value) in document.get_ref() {
             let place = self.place(&key.span());
             let name = key.get_ref().replace('_', "-");
-            if name == REGISTRIES {
-                keys.registries = self.registries(value.get_ref(), &place)?;
+            if name == REGISTRIES.0 {
+                keys.registries = self.tables(REGISTRIES, value.get_ref(), &place)?;
+                continue;
+            }
+            if name == DISTS.0 {
+                keys.dists = self.tables(DISTS, value.get_ref(), &place)?;
                 continue;
             }
             let Some(setting) = TABLE.iter().find(|setting| setting.name == name) else {
                 let known = TABLE.iter().map(|setting| setting.name.to_owned());
-                let hint = nearest::hint(&name, known.chain([REGISTRIES.to_owned()]));
+                let hint = nearest::hint(
+                    &name,
+                    known.chain([REGISTRIES.0.to_owned(), DISTS.0.to_owned()]),
+                );
                 let key = key.get_ref().clone().into_owned();
                 return Err(SettingsError::UnknownKey { key, source_of: place, hint });
             };
@@ -76,34 +89,34 @@ impl Text<'_> {
         Ok(keys)
     }
 
-    fn registries(
+    fn tables(
         &self,
+        (group, tables_allowed): (&str, &'static str),
         value: &DeValue<'_>,
         place: &Source,
-    ) -> Result<Vec<RegistryTable>, SettingsError> {
-        let tables_allowed = "one table per registry, as in [registries.internal]";
+    ) -> Result<Vec<Table>, SettingsError> {
         let DeValue::Table(tables) = value else {
-            return Err(wrong_shape(REGISTRIES, place.clone(), tables_allowed));
+            return Err(wrong_shape(group, place.clone(), tables_allowed));
         };
-        let mut registries = Vec::new();
+        let mut found = Vec::new();
         for (id, table) in tables {
             let (id, source) = (id.get_ref().clone().into_owned(), self.place(&id.span()));
             let DeValue::Table(table) = table.get_ref() else {
-                return Err(wrong_shape(&format!("registries.{id}"), source, tables_allowed));
+                return Err(wrong_shape(&format!("{group}.{id}"), source, tables_allowed));
             };
             let mut keys = BTreeMap::new();
             for (key, value) in table {
                 let source = self.place(&key.span());
                 let name = key.get_ref().replace('_', "-");
                 let Some((texts, is_apart)) = self.texts(value.get_ref(), &value.span()) else {
-                    let name = format!("registries.{id}.{name}");
+                    let name = format!("{group}.{id}.{name}");
                     return Err(wrong_shape(&name, source, "a text, a number or a list of texts"));
                 };
                 insert(&mut keys, name, Said { texts, is_apart, source })?;
             }
-            registries.push(RegistryTable { id, source, keys });
+            found.push(Table { id, source, keys });
         }
-        Ok(registries)
+        Ok(found)
     }
 
     /// The texts of a value and whether they stand apart; `None` for tables and lists of lists.

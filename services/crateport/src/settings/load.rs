@@ -10,7 +10,9 @@ use super::environment::{self, Environment};
 use super::file::{self, FileKeys};
 use super::kind::{Kind, Said};
 use super::table::Default;
-use super::{Setting, Settings, SettingsError, Source, TABLE, cross_checks, registries};
+use super::{
+    Setting, Settings, SettingsError, Source, TABLE, cross_checks, dists, registries, tables,
+};
 
 /// Everything that may say something about settings.
 #[derive(Debug)]
@@ -30,7 +32,7 @@ pub(crate) struct Inputs {
 pub(crate) struct Loaded {
     /// What they are.
     pub(crate) settings: Settings,
-    /// Each with its text and its source, in the order of the table; then the registries'.
+    /// Each with its text and its source, in the order of the table; then the registries', then the dist origins'.
     pub(crate) rows: Vec<Row>,
     /// The file that was read.
     pub(crate) file: Option<PathBuf>,
@@ -39,7 +41,7 @@ pub(crate) struct Loaded {
 /// One line of `config`.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Row {
-    /// The setting, or `registries.<id>.<key>`.
+    /// The setting, or `registries.<id>.<key>` and the like.
     pub(crate) name: String,
     /// Its value, secrets hidden.
     pub(crate) value: String,
@@ -70,10 +72,15 @@ impl Inputs {
         let mut keys = file.as_deref().map_or_else(|| Ok(FileKeys::default()), file::read)?;
 
         let given = Given::choose(self.flags, &mut environment, &mut keys)?;
-        let (registries, registry_rows) = registries::read(keys.registries, environment.tokens)?;
-        let settings = Settings::parse(&given, registries)?;
+        let mut tokens = environment.tokens;
+        let (registries, registry_rows) = registries::read(keys.registries, &mut tokens)?;
+        let (dists, dist_rows) = dists::read(keys.dists, &mut tokens)?;
+        let known = registries.iter().map(|it| (registries::GROUP, it.id.as_str()));
+        let known = known.chain(dists.iter().map(|it| (dists::GROUP, it.id.as_str())));
+        tables::check_tokens(tokens, known.map(|(group, id)| tables::token_variable(group, id)))?;
+        let settings = Settings::parse(&given, registries, dists)?;
         cross_checks::run(&settings)?;
-        let rows = given.rows().chain(registry_rows).collect();
+        let rows = given.rows().chain(registry_rows).chain(dist_rows).collect();
         Ok(Loaded { settings, rows, file })
     }
 }

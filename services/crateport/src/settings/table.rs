@@ -90,6 +90,8 @@ macro_rules! settings {
             )+)+
             /// The registries, `crates-io` first, then by id; those that are not enabled too.
             pub(crate) registries: Vec<RegistrySettings>,
+            /// The dist origins, `rustup` first, then by id; those that are not enabled too.
+            pub(crate) dists: Vec<DistSettings>,
         }
 
         /// Every setting that is a flag, an environment variable and a key of the file.
@@ -108,10 +110,12 @@ macro_rules! settings {
             fn parse(
                 given: &$crate::settings::load::Given,
                 registries: Vec<RegistrySettings>,
+                dists: Vec<DistSettings>,
             ) -> Result<Self, SettingsError> {
                 Ok(Self {
                     $($($field: given.parse::<$kind>($name)?,)+)+
                     registries,
+                    dists,
                 })
             }
         }

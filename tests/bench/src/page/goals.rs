@@ -1,6 +1,6 @@
 //! Each goal beside what was measured.
 
-use super::markdown::{Page, Table, bytes, number};
+use super::markdown::{Page, Table, bytes, count, number};
 use crate::fetch::{self, Scheme, Sort, Through, Warmth};
 use crate::load::Protocol;
 use crate::results::Results;
@@ -33,6 +33,13 @@ pub(super) fn write(page: &mut Page, results: &Results) {
         goals.extend(growth(found));
     }
     if let Some(found) = &results.soak {
+        let growth = found.growth();
+        goals.push(Goal {
+            what: "soak: memory of the replica that stays, last quarter to second".to_owned(),
+            goal: "flat (× 1.1)".to_owned(),
+            measured: format!("× {growth:.2}"),
+            is_reached: growth <= 1.1,
+        });
         goals.push(Goal {
             what: "soak: errors".to_owned(),
             goal: "0".to_owned(),
@@ -67,7 +74,7 @@ fn warm(found: &warm::Found) -> Vec<Goal> {
     for (case, floor_max, nginx_max) in small.chain(large) {
         for protocol in Protocol::ALL {
             let server =
-                if case == Case::Redirect { Server::CrateportRedirect } else { Server::Crateport };
+                if case == Case::Redirect { Server::ReplicaRedirect } else { Server::Crateport };
             let cpu = |server| found.cell(case, protocol, server).map(|cell| &cell.cpu_us);
             let Some(own) = cpu(server) else { continue };
             let to = |other| cpu(other).and_then(|other| ratio(own, other));
@@ -165,7 +172,7 @@ fn stampede(found: &stampede::Found) -> Vec<Goal> {
         Goal {
             what: "stampede: upstream GETs for one crate, 3 replicas".to_owned(),
             goal: "1".to_owned(),
-            measured: number(cell.upstream_most.max()),
+            measured: count(cell.upstream_most.max()),
             is_reached: cell.upstream_most.max() <= 1.0,
         },
         Goal {

@@ -88,6 +88,11 @@ pub(super) fn sample(samples: &Samples) -> String {
     if samples.len() < 2 { median } else { format!("{median} ±{}", percent(samples.spread())) }
 }
 
+/// A whole number.
+pub(super) fn count(value: f64) -> String {
+    thousands(value)
+}
+
 /// A share.
 pub(super) fn percent(share: f64) -> String {
     format!("{:.0}%", share * 100.0)

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::markdown::{Page, Table, bytes, number};
+use super::markdown::{self, Page, Table, bytes, number};
 use super::plot::Lines;
 use crate::soak::Found;
 
@@ -15,7 +15,7 @@ pub(super) fn write(page: &mut Page, found: &Found) -> Result<()> {
         found.seconds / 60.0
     ));
     let mut table = Table::new(&["what", "count"]);
-    let count = |value: u64| number(value as f64).trim_end_matches(".00").to_owned();
+    let count = |value: u64| markdown::count(value as f64);
     for (what, value) in [
         ("jobs with an empty home", count(found.cold_jobs)),
         ("jobs with a warm home", count(found.warm_jobs)),
@@ -31,7 +31,10 @@ pub(super) fn write(page: &mut Page, found: &Found) -> Result<()> {
         ("p50", format!("{} ms", number(found.p50_ms))),
         ("p99", format!("{} ms", number(found.p99_ms))),
         ("memory of a replica, at most", bytes(found.resident_bytes_max())),
-        ("memory in the last quarter / in the second", format!("×{:.2}", found.growth())),
+        (
+            "memory of the replica that stays, in the last quarter / in the second",
+            format!("×{:.2}", found.growth()),
+        ),
     ] {
         table.row(vec![what.to_owned(), value]);
     }

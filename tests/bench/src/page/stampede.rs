@@ -1,7 +1,7 @@
 //! Part 3 on the page.
 
-use super::markdown::{Page, Table, bytes, number, sample};
-use crate::stampede::{CLIENTS, Found, What, Whom};
+use super::markdown::{Page, Table, bytes, count, number, sample};
+use crate::stampede::{CLIENTS, Found, What, Whom, transfer_many};
 
 pub(super) fn write(page: &mut Page, found: &Found) {
     page.heading(2, "The stampede");
@@ -10,15 +10,15 @@ pub(super) fn write(page: &mut Page, found: &Found) {
          Milliseconds; *first byte* and *last byte* are when half of the clients and when all of them had it.",
     ));
     for (what, title, alone) in [
-        (What::One, "All for one cold crate of 2 MB, at 1 MB/s", &found.transfer_one_ms),
+        (What::One, "All for one cold crate of 2 MB, at 1 MB/s", found.transfer_one_ms.median()),
         (
             What::Many,
             "Each for a cold crate of its own, 100 KB, at 10 MB/s",
-            &found.transfer_many_ms,
+            transfer_many().as_secs_f64() * 1e3,
         ),
     ] {
         page.heading(3, title);
-        page.text(&format!("The line alone needs {} ms for these bytes.", number(alone.median())));
+        page.text(&format!("The line alone needs {} ms for these bytes.", number(alone)));
         let mut table = Table::new(&[
             "server",
             "upstream GETs",
@@ -34,8 +34,8 @@ pub(super) fn write(page: &mut Page, found: &Found) {
             let Some(cell) = found.cell(whom, what) else { continue };
             table.row(vec![
                 name(whom).to_owned(),
-                number(cell.upstream_crates.median()).trim_end_matches(".00").to_owned(),
-                number(cell.upstream_most.max()).trim_end_matches(".00").to_owned(),
+                count(cell.upstream_crates.median()),
+                count(cell.upstream_most.max()),
                 sample(&cell.first_byte_p50_ms),
                 sample(&cell.first_byte_last_ms),
                 sample(&cell.last_byte_p50_ms),

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
+use crateport_testkit::redis::RedisServer;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Runtime;
 
@@ -30,15 +31,24 @@ pub(crate) enum Server {
     Crateport,
     /// The same without a log line per request.
     CrateportQuiet,
-    /// Crateport with its objects in S3, streaming crates.
-    CrateportS3,
-    /// Crateport with its objects in S3, redirecting to it.
-    CrateportRedirect,
+    /// A replica of a fleet on Redis and S3, streaming crates.
+    ReplicaStream,
+    /// A replica of a fleet on Redis and S3, redirecting to it.
+    ReplicaRedirect,
 }
 
 /// How long it may take until an answer is warm.
 const SETTLE_DEADLINE: Duration = Duration::from_secs(10);
 const SETTLE_POLL: Duration = Duration::from_millis(50);
+
+/// The memory of one server under all of the warm load.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Memory {
+    /// Whose.
+    pub(crate) server: Server,
+    /// The most that was ever resident.
+    pub(crate) resident_bytes_peak: f64,
+}
 
 /// All of them, running.
 pub(super) struct Servers {
@@ -46,6 +56,7 @@ pub(super) struct Servers {
     floor: (Part, Ports),
     nginx: Nginx,
     crateports: Vec<(Server, Crateport)>,
+    _redis: RedisServer,
     _s3: S3,
     _upstream: Part,
 }
@@ -64,8 +75,8 @@ impl Server {
         Self::Nginx,
         Self::Crateport,
         Self::CrateportQuiet,
-        Self::CrateportS3,
-        Self::CrateportRedirect,
+        Self::ReplicaStream,
+        Self::ReplicaRedirect,
     ];
 
     /// Its name on the page.
@@ -75,9 +86,14 @@ impl Server {
             Self::Nginx => "nginx",
             Self::Crateport => "Crateport",
             Self::CrateportQuiet => "Crateport, log=warn",
-            Self::CrateportS3 => "Crateport on S3",
-            Self::CrateportRedirect => "Crateport on S3, delivery=redirect",
+            Self::ReplicaStream => "replica, delivery=stream",
+            Self::ReplicaRedirect => "replica, delivery=redirect",
         }
+    }
+
+    /// Whether it is what the others are measured by.
+    pub(crate) fn is_measure(self) -> bool {
+        matches!(self, Self::Floor | Self::Nginx)
     }
 
     /// Where its index and its crates are; the floor has neither.
@@ -90,28 +106,30 @@ impl Server {
 
     fn is_asked(self, case: Case) -> bool {
         match case {
-            Case::Redirect => matches!(self, Self::Floor | Self::CrateportRedirect),
-            Case::Crate(_) => self != Self::CrateportRedirect,
+            Case::Redirect => matches!(self, Self::Floor | Self::ReplicaRedirect),
+            Case::Crate(_) => self != Self::ReplicaRedirect,
             // What is in memory is the same whatever the store.
-            _ => !matches!(self, Self::CrateportS3 | Self::CrateportRedirect),
+            _ => !matches!(self, Self::ReplicaStream | Self::ReplicaRedirect),
         }
     }
 }
 
 impl Servers {
-    pub(super) fn start(stand: &Stand) -> Result<Self> {
+    pub(super) fn start(stand: &Stand, runtime: &Runtime) -> Result<Self> {
         let (upstream, upstream_ports) = stand.upstream(Cores::Client)?;
         let upstream_address = upstream_ports.tls;
         let s3 = S3::start(stand)?;
+        let redis = runtime.block_on(RedisServer::start());
         let setup = |name: &str| Setup::embedded(name, upstream_address, Cores::Server);
-        let s3_setup = |name: &str, delivery: &str| {
-            Ok::<_, anyhow::Error>(s3.keeps(setup(name), name)?.flag("--delivery", delivery))
+        let replica = |name: &str, delivery: &str| {
+            let setup = s3.keeps(setup(name), name)?.flag("--coord", redis.url());
+            Ok::<_, anyhow::Error>(setup.flag("--delivery", delivery))
         };
         let crateports = [
             (Server::Crateport, setup("crateport")),
             (Server::CrateportQuiet, setup("crateport-quiet").flag("--log", "warn")),
-            (Server::CrateportS3, s3_setup("crateport-s3", "stream")?),
-            (Server::CrateportRedirect, s3_setup("crateport-redirect", "redirect")?),
+            (Server::ReplicaStream, replica("replica-stream", "stream")?),
+            (Server::ReplicaRedirect, replica("replica-redirect", "redirect")?),
         ];
         let crateports =
             crateports.into_iter().map(|(server, setup)| Ok((server, setup.start(stand)?)));
@@ -120,6 +138,7 @@ impl Servers {
             floor: stand.server("floor", &[], Cores::Server)?,
             nginx: Nginx::start(stand, "nginx", upstream_address, Cores::Server)?,
             crateports: crateports.collect::<Result<_>>()?,
+            _redis: redis,
             _s3: s3,
             _upstream: upstream,
         })
@@ -153,13 +172,23 @@ impl Servers {
         Ok(&found.context("a server that runs")?.1)
     }
 
+    /// The most memory that each of them ever had.
+    pub(super) fn peaks(&self) -> Result<Vec<Memory>> {
+        let servers = Server::ALL.into_iter();
+        let peak = |server| {
+            let resident_bytes_peak = self.group(server)?.resident_bytes_peak()? as f64;
+            Ok(Memory { server, resident_bytes_peak })
+        };
+        servers.map(peak).collect()
+    }
+
     /// Everything that is to be measured, each answer seen twice and so warm; servers side by side.
     pub(super) fn cells(&self, runtime: &Runtime) -> Result<Vec<(Cell, Request)>> {
         let mut cells = Vec::new();
         for case in Case::all() {
             // The floor's bodies are as long as Crateport's.
             let model =
-                if case == Case::Redirect { Server::CrateportRedirect } else { Server::Crateport };
+                if case == Case::Redirect { Server::ReplicaRedirect } else { Server::Crateport };
             let model = runtime.block_on(self.probe(model, case))?;
             for protocol in Protocol::ALL {
                 for server in Server::ALL.into_iter().filter(|server| server.is_asked(case)) {

@@ -1,18 +1,21 @@
-//! Whether each upstream answers as a sparse registry does, and whether the clocks agree.
+//! Whether each upstream answers as a sparse registry or a dist origin does, and whether the clocks agree.
 
 use std::time::{Duration, SystemTime};
 
-use crateport_types::RegistryConfig;
+use crateport_types::{DistPath, RegistryConfig};
 use crateport_upstream::{Ask, Reply, Upstream as _, UpstreamMetrics};
 
 use super::{Finding, clock};
 use crate::compose;
-use crate::settings::{RegistrySettings, Settings};
+use crate::settings::{DistSettings, RegistrySettings, Settings};
 
 /// Many times what any registry says of itself.
 const CONFIG_SIZE_BYTES_MAX: usize = 64 << 10;
 
-/// One finding per registry, and one on the clock for the first that tells the time.
+/// What a dist origin is asked for: it is small, and every mirror of Rust's own server has it.
+const DIST_QUESTION: &str = "dist/channel-rust-stable.toml.sha256";
+
+/// One finding per registry and dist origin, and one on the clock for the first that tells the time.
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
     if settings.offline {
         return vec![Finding::Ok("offline: no upstream is asked".to_owned())];
@@ -33,8 +36,29 @@ pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
             )),
         });
     }
+    for dist in settings.dists.iter().filter(|dist| dist.is_enabled) {
+        let id = &dist.id;
+        findings.push(match ask_dist(settings, dist).await {
+            Ok(()) => Finding::Ok(format!("{id} answers")),
+            // Crates are served all the same.
+            Err(error) => Finding::Warning(format!(
+                "{id}: {error:#}; toolchains cannot be fetched from it. If none are wanted, set enabled = false \
+                 in [dist.{id}]"
+            )),
+        });
+    }
     findings.extend(clock);
     findings
+}
+
+/// Any answer will do, absence included: an origin of other files has no channels.
+async fn ask_dist(settings: &Settings, dist: &DistSettings) -> anyhow::Result<()> {
+    let metrics = UpstreamMetrics::register(&prometheus::Registry::new())?;
+    let upstream = compose::dist_upstream(settings, dist, metrics)?;
+    let path: DistPath = DIST_QUESTION.parse()?;
+    let deadline = settings.upstream_deadline + Duration::from_secs(1);
+    tokio::time::timeout(deadline, upstream.fetch(Ask::Dist(&path))).await??;
+    Ok(())
 }
 
 async fn ask(

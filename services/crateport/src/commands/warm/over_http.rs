@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
+use bytes::Bytes;
 use crateport_operate::{Cold, OperateError, Place, Wanted, Warmth};
 use crateport_types::{Hasher, Outcome, Resource};
 use reqwest::header::RETRY_AFTER;
@@ -46,13 +47,14 @@ impl OverHttp {
     }
 
     fn url(&self, wanted: &Wanted) -> Result<Url, Cold> {
-        let Wanted { registry, resource, .. } = wanted;
+        let Wanted { origin, resource, .. } = wanted;
         let path = match resource {
-            Resource::IndexFile(name) => format!("{registry}/index/{}", name.path()),
+            Resource::IndexFile(name) => format!("{origin}/index/{}", name.path()),
             Resource::Krate { name, version } => {
-                format!("{registry}/crates/{name}/{version}/download?delivery=stream")
+                format!("{origin}/crates/{name}/{version}/download?delivery=stream")
             }
-            Resource::Config | Resource::Search { .. } => format!("{registry}/index/config.json"),
+            Resource::Dist(path) => format!("{origin}/{path}?delivery=stream"),
+            Resource::Config | Resource::Search { .. } => format!("{origin}/index/config.json"),
         };
         self.base.join(&path).map_err(|error| Cold { why: error.to_string(), retry_after: None })
     }
@@ -75,8 +77,9 @@ impl OverHttp {
 impl Place for OverHttp {
     async fn warm(&self, wanted: &Wanted) -> Result<Warmth, Cold> {
         let url = self.url(wanted)?;
-        // A crate that is there need not be sent; one that is not begins to come.
-        if matches!(wanted.resource, Resource::Krate { .. }) {
+        // What is there and large need not be sent; what is not begins to come.
+        let is_large = matches!(wanted.resource, Resource::Krate { .. } | Resource::Dist(_));
+        if is_large {
             let head =
                 self.client.head(url.clone()).send().await.map_err(|error| broken(&error))?;
             if head.status().is_success() && outcome(&head) == Some(Outcome::Hit.as_str()) {
@@ -90,10 +93,21 @@ impl Place for OverHttp {
         let is_new = [Outcome::Fill.as_str(), Outcome::Join.as_str()]
             .iter()
             .any(|fetched| outcome(&response) == Some(fetched));
-        let is_krate = matches!(wanted.resource, Resource::Krate { .. });
         let size_bytes = self.read(response, wanted).await?;
-        // The head of a crate that is here now began to fetch it.
-        Ok(if is_new || is_krate { Warmth::Fetched { size_bytes } } else { Warmth::Present })
+        // The head of what is here now began to fetch it.
+        Ok(if is_new || is_large { Warmth::Fetched { size_bytes } } else { Warmth::Present })
+    }
+
+    async fn read(&self, wanted: &Wanted, size_bytes_max: usize) -> Result<Bytes, Cold> {
+        let response =
+            self.client.get(self.url(wanted)?).send().await.map_err(|error| broken(&error))?;
+        if !response.status().is_success() {
+            return Err(refused(response).await);
+        }
+        if response.content_length().is_some_and(|length| length > size_bytes_max as u64) {
+            return Err(Cold { why: "it is too large".to_owned(), retry_after: None });
+        }
+        response.bytes().await.map_err(|error| broken(&error))
     }
 
     /// The Crateport keeps what it serves.

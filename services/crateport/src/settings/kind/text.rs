@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use crateport_telemetry::logging::{InvalidLogFilter, LogFilter};
 use crateport_types::{BaseUrl, InvalidBaseUrl, Secret};
-use crateport_upstream::{IndexUrl, InvalidIndexUrl};
+use crateport_upstream::{DistUrl, IndexUrl, InvalidDistUrl, InvalidIndexUrl};
 use url::Url;
 
 use super::Word;
@@ -83,6 +83,16 @@ impl Word for IndexUrl {
 
     fn parse_word(text: &str) -> Result<Self, String> {
         text.parse().map_err(|error: InvalidIndexUrl| error.to_string())
+    }
+}
+
+impl Word for DistUrl {
+    type Value = Self;
+    const VALUE_NAME: &'static str = "URL";
+    const ALLOWED: &'static str = "a URL such as https://toolchains.example.com";
+
+    fn parse_word(text: &str) -> Result<Self, String> {
+        text.parse().map_err(|error: InvalidDistUrl| error.to_string())
     }
 }
 

@@ -132,6 +132,29 @@ fn a_registry_is_a_table_and_its_token_comes_from_three_places_and_shows_nowhere
 }
 
 #[test]
+fn toolchains_come_from_rusts_own_server_and_from_every_origin_that_has_a_table() {
+    let [rustup] = inputs().load().unwrap().settings.dists.try_into().unwrap();
+    assert_eq!((rustup.id.as_str(), rustup.is_enabled), ("rustup", true));
+    assert_eq!(rustup.url.to_string(), "https://static.rust-lang.org/");
+
+    let (_directory, mut inputs) = with_file(
+        "dist-ttl = '1m'\ndist-grace = '2s'\n[dist.toolchains]\nurl = 'https://t.example/rust'\n\
+         token = 'hunter2'\nttl = '9m'\nallow = ['10.0.0.0/8']\n\
+         [dist.rustup]\nurl = 'http://mirror.example'\nenabled = false\n",
+    );
+    inputs.variables = variables(&[("CRATEPORT_DIST_TOOLCHAINS_TOKEN", "from-environment")]);
+    let loaded = inputs.load().unwrap();
+    let [rustup, toolchains] = loaded.settings.dists.as_slice() else { panic!("{loaded:?}") };
+    assert!(!rustup.is_enabled && toolchains.is_enabled);
+    assert_eq!(rustup.url.to_string(), "http://mirror.example/");
+    assert_eq!(toolchains.url.to_string(), "https://t.example/rust/");
+    assert_eq!(toolchains.ttl, Some(Duration::from_mins(9)));
+    assert_eq!(toolchains.token.as_ref().map(|token| token.reveal()), Some("from-environment"));
+    assert_eq!(row(&loaded, "dist.toolchains.token").0, "***");
+    assert_eq!(loaded.settings.dist_ttl, Duration::from_mins(1));
+}
+
+#[test]
 fn what_a_file_must_not_say_is_refused_in_one_sentence() {
     for (text, expected) in [
         (
@@ -167,6 +190,27 @@ fn what_a_file_must_not_say_is_refused_in_one_sentence() {
             "index-ttl = ",
             "c.toml, line 1 is not TOML: string values must be quoted, expected literal string",
         ),
+        (
+            "dist = 'a'",
+            "dist (c.toml, line 1) cannot be `…`: it has the wrong shape; \
+             allowed is one table per dist origin, as in [dist.toolchains]",
+        ),
+        (
+            "[dist.toolchains]\nttl = '1m'",
+            "dist.toolchains (c.toml, line 1) cannot be used: it has no url; \
+             needed is a URL such as https://toolchains.example.com",
+        ),
+        (
+            "[dist.toolchains]\nurl = 'sparse+https://a.example/'",
+            "dist.toolchains.url (c.toml, line 2) cannot be `sparse+https://a.example/`: \
+             it must begin with https:// or http://, not sparse+https://; \
+             allowed is a URL such as https://toolchains.example.com",
+        ),
+        (
+            "[dist.crates-io]\nurl = 'https://a.example/'",
+            "registries.crates-io and dist.crates-io cannot both be: give one of them another id",
+        ),
+        ("dist-grace = '31s'", "dist-grace (31s) cannot be longer than 30s: clients wait for it"),
         (
             "registries = 'a'",
             "registries (c.toml, line 1) cannot be `…`: it has the wrong shape; \
@@ -210,7 +254,7 @@ fn what_a_file_must_not_say_is_refused_in_one_sentence() {
              allowed is a readable file that holds the token",
         ),
         (
-            "[registries.crates-io]\nenabled = false",
+            "[registries.crates-io]\nenabled = false\n[dist.rustup]\nenabled = false",
             "no registry is enabled, so that there is nothing to serve",
         ),
     ] {
