@@ -35,12 +35,15 @@ need_prometheus() {
     PATH="$tools/prometheus/usr/bin:$PATH"
 }
 
+# Where this machine has its packages from.
+debian_mirror() { apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/$' | head -1; }
+
 # A Debian suite newer than this machine's, for packages that are only unpacked; fills $newer with apt-get's arguments.
 need_newer_apt() {
     local directory="$tools/apt" suite=sid
     mkdir -p "$directory/lists/partial" "$directory/cache/archives/partial"
     : >"$directory/status"
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian $suite main" >"$directory/sources.list"
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $(debian_mirror) $suite main" >"$directory/sources.list"
     cat >"$directory/apt.conf" <<CONF
 Dir::State::lists "$directory/lists";
 Dir::State::status "$directory/status";
@@ -125,7 +128,7 @@ debian_image() {
     need_program mmdebstrap mmdebstrap
     say "making $1 of Debian's packages"
     # A mirror that stands still is good enough for what only stands in.
-    mmdebstrap --quiet --aptopt='Acquire::Check-Valid-Until "false"' --variant=minbase --include="$3" "$2" - http://deb.debian.org/debian |
+    mmdebstrap --quiet --aptopt='Acquire::Check-Valid-Until "false"' --variant=minbase --include="$3" "$2" - "$(debian_mirror)" |
         docker import - "$1" >/dev/null
 }
 

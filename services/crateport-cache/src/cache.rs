@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
 use crate::ahead::Ahead;
-use crate::dist::{Dist, Manifests, Renewed, Snapshots};
+use crate::dist::{Dist, Manifests, Proofs, Renewed, Snapshots};
 use crate::fill::Filled;
 use crate::flight::Flights;
 use crate::foresight::Foresight;
@@ -65,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) dists: BTreeMap<DistId, Arc<Dist>>,
     pub(crate) snapshots: Snapshots,
     pub(crate) manifests: Manifests,
+    pub(crate) proofs: Proofs,
     pub(crate) renewals: Flights<Result<Renewed, Failure>>,
     /// Questions for checksums.
     pub(crate) sums: Flights<Result<Option<Sha256>, Failure>>,
@@ -149,6 +150,7 @@ impl Cache {
             dists: dists.into_iter().map(dist).collect(),
             snapshots: Snapshots::default(),
             manifests: Manifests::default(),
+            proofs: Proofs::default(),
             renewals: Flights::default(),
             sums: Flights::default(),
             limits,

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use crateport_types::{DistClass, DistPath, Outcome, Reason, Sha256, StoreKey, write_sum};
 use crateport_upstream::Upstream;
 
-pub(crate) use self::proof::Manifests;
+pub(crate) use self::proof::{Manifests, Proofs};
 pub(crate) use self::renewal::Renewed;
 pub(crate) use self::tracked::Snapshots;
 use crate::cache::{DistSetup, Inner};

@@ -82,7 +82,7 @@ impl Inner {
             }
             Err(Claimed::Failed(reason)) => {
                 let failure = Failure::own(reason, "upstream failed a moment ago");
-                return self.refuse(&offer, &wanted, &failure);
+                return offer.publish(Err(unavailable(&wanted, failure)));
             }
         };
         let note = match self.open(&wanted).await {
@@ -266,9 +266,12 @@ impl Inner {
 
     fn refuse(&self, offer: &Offer, wanted: &Wanted, failure: &Failure) {
         self.metrics.fill(wanted.source.kind(), failure.reason.as_str());
-        let what = wanted.source.to_string();
-        offer.publish(Err(ServeError::Unavailable { what, failure: failure.clone() }));
+        offer.publish(Err(unavailable(wanted, failure.clone())));
     }
+}
+
+fn unavailable(wanted: &Wanted, failure: Failure) -> ServeError {
+    ServeError::Unavailable { what: wanted.source.to_string(), failure }
 }
 
 impl Source {

@@ -78,10 +78,10 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
     };
     let registries = ops.cache.registries().map(|(id, condition)| (id.to_string(), condition));
     let dists = ops.cache.dists().map(|(id, condition)| (id.to_string(), condition));
-    let conditions = registries.chain(dists).collect::<Vec<_>>();
+    let registries = registries.collect::<Vec<_>>();
     let store = store_answers(&ops.cache).await;
     let is_down = |(_, condition): &(_, _)| matches!(condition, Condition::Down { .. });
-    let serves = Serves::judge(store.is_ok(), conditions.iter().map(is_down));
+    let serves = Serves::judge(store.is_ok(), registries.iter().map(is_down));
     let is_draining = ops.readiness.is_over();
     let is_ready = serves.is_enough() && !is_draining;
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
@@ -89,7 +89,8 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Health::Up => "ok".to_owned(),
         Health::Down { reason } => reason,
     };
-    let upstreams = conditions.into_iter().map(|(id, condition)| (id, json!(word(condition))));
+    let upstreams =
+        registries.into_iter().chain(dists).map(|(id, condition)| (id, json!(word(condition))));
     let body = json!({
         "ready": is_ready,
         "serves": serves.as_str(),

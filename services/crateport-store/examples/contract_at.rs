@@ -18,7 +18,7 @@ const IN_PARTS_BYTES: usize = 17 << 20;
 
 #[tokio::main]
 async fn main() {
-    let location = std::env::args().nth(1).expect("s3://BUCKET/PREFIX");
+    let location = std::env::args().nth(1).ok_or("name s3://BUCKET/PREFIX").unwrap();
     let store = S3Store::open(S3Config::new(location.parse().unwrap())).await.unwrap();
     contract::run(Arc::new(store.clone())).await;
     println!("the contract holds");

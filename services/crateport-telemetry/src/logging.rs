@@ -11,7 +11,7 @@ mod line;
 mod trace_ids;
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::time::Duration;
 
 use opentelemetry::trace::TracerProvider as _;
@@ -86,14 +86,26 @@ const HEADER_HANDLERS: [&str; 6] = ["h2", "hyper", "hyper_util", "reqwest", "rus
 /// The collector's address cannot be used, or logging was set up before.
 pub fn init(config: &LogConfig) -> Result<Guard, InitError> {
     let ansi = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    let batches = Batches::to(std::io::stderr()).map_err(InitError::Thread)?;
-    let mut guard = init_to(config, batches.clone(), ansi)?;
+    init_to(config, std::io::stderr(), ansi)
+}
+
+/// The same with another place for the lines than stderr, coloured or not.
+///
+/// # Errors
+/// As for [`init`].
+pub fn init_to(
+    config: &LogConfig,
+    sink: impl Write + Send + 'static,
+    ansi: bool,
+) -> Result<Guard, InitError> {
+    let batches = Batches::to(sink).map_err(InitError::Thread)?;
+    let mut guard = subscribe(config, batches.clone(), ansi)?;
     line::write_to(config.format, batches.clone());
     guard.lines = Some(batches);
     Ok(guard)
 }
 
-fn init_to<W>(config: &LogConfig, writer: W, ansi: bool) -> Result<Guard, InitError>
+fn subscribe<W>(config: &LogConfig, writer: W, ansi: bool) -> Result<Guard, InitError>
 where
     W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
 {

@@ -150,3 +150,12 @@ pub fn rustup_binary() -> PathBuf {
 pub fn rustup_bytes() -> Bytes {
     std::fs::read(rustup_binary()).expect("a readable rustup").into()
 }
+
+/// The version of that rustup.
+#[track_caller]
+pub fn rustup_version() -> String {
+    let output = std::process::Command::new(rustup_binary()).arg("--version").output();
+    let output = output.expect("a rustup that runs").stdout;
+    let text = String::from_utf8_lossy(&output);
+    text.split(' ').nth(1).unwrap_or_else(|| panic!("no version in {text}")).to_owned()
+}

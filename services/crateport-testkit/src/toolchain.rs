@@ -146,12 +146,17 @@ impl Released {
 #[track_caller]
 pub fn release_rustup(upstream: &ScriptedUpstream, version: &str, program: &Bytes) {
     let host = host_triple();
-    let record = format!("schema-version = '1'\nversion = '{version}'\n");
-    upstream.put_file("/rustup/release-stable.toml", record);
+    record_rustup(upstream, version);
     for path in [
         format!("/rustup/archive/{version}/{host}/rustup-init"),
         format!("/rustup/dist/{host}/rustup-init"),
     ] {
         upstream.put_file_with_sum(&path, program.clone());
     }
+}
+
+/// Says that this is the newest rustup; a rustup of this version is content.
+pub fn record_rustup(upstream: &ScriptedUpstream, version: &str) {
+    let record = format!("schema-version = '1'\nversion = '{version}'\n");
+    upstream.put_file("/rustup/release-stable.toml", record);
 }

@@ -22,7 +22,7 @@ fn with_tls(options: CrateportOptions, ca: &TestCa, folder: &std::path::Path) ->
 }
 
 fn requests(crateport: &Crateport, protocol: &str) -> usize {
-    let mark = format!("protocol=\"{protocol}\"");
+    let mark = format!(" protocol={protocol} ");
     crateport.log().lines().filter(|line| line.contains(&mark)).count()
 }
 

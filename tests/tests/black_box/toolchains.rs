@@ -18,10 +18,15 @@ pub(crate) fn distribution(upstream: &ScriptedUpstream) -> CrateportOptions {
 
 /// Every file that changes is asked for again at once, and a change takes a moment.
 pub(crate) fn eager(upstream: &ScriptedUpstream) -> CrateportOptions {
+    eager_with_grace(upstream, "500ms")
+}
+
+/// The same, for clients that take a while between a checksum and its file.
+pub(crate) fn eager_with_grace(upstream: &ScriptedUpstream, grace: &str) -> CrateportOptions {
     let flags = [
         ("--dist-ttl", "1ms"),
         ("--dist-absent-ttl", "1ms"),
-        ("--dist-grace", "500ms"),
+        ("--dist-grace", grace),
         ("--upstream-cool-off-max", "1s"),
     ];
     flags.iter().fold(distribution(upstream), |options, (flag, value)| options.flag(flag, *value))

@@ -184,7 +184,7 @@ mod tests {
                 // B may not have read the announcement yet.
                 let stale_until = u64::try_from(KNOWN_FOR.as_millis()).unwrap();
                 let mut told = vec![given.sum(clock(1, told_at))];
-                if told_at <= stale_until {
+                if told_at < stale_until {
                     told.push(Told::Sum(old));
                 }
                 for told in told {

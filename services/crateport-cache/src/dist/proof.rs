@@ -1,6 +1,7 @@
 //! What a file's digest must be: what a manifest says that was given, else what the `.sha256` beside it says.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use crateport_types::{DistClass, DistPath, Manifest, Sha256, StoreKey, read_sum};
@@ -18,6 +19,13 @@ use crate::index::late;
 #[derive(Clone, Debug)]
 pub(crate) struct Manifests(moka::future::Cache<StoreKey, Arc<Manifest>>);
 
+/// What was proved of files that are not here yet: many clients may ask for one at once.
+#[derive(Clone, Debug)]
+pub(crate) struct Proofs(moka::future::Cache<StoreKey, Sha256>);
+
+/// How long a proof is gone by before upstream is asked again. What it says wrong must not stay.
+const PROOF_TTL: Duration = Duration::from_secs(10);
+const PROOFS_MAX: u64 = 10_000;
 /// Some twenty manifests of all of Rust's components and targets.
 const MEMORY_BYTES_MAX: u64 = 16 << 20;
 /// The largest manifest that is looked into. Rust's own have about 1 MiB.
@@ -37,6 +45,13 @@ impl Default for Manifests {
     }
 }
 
+impl Default for Proofs {
+    fn default() -> Self {
+        let proofs = moka::future::Cache::builder().max_capacity(PROOFS_MAX);
+        Self(proofs.time_to_live(PROOF_TTL).build())
+    }
+}
+
 impl Inner {
     /// The digest that the file at `path` must have. `None` means that upstream says nothing of it.
     pub(super) async fn proof(
@@ -47,7 +62,15 @@ impl Inner {
         if let Some(sum) = self.sum_in_manifests(dist, path).await {
             return Ok(Some(sum));
         }
-        self.upstream_sum(dist, path).await
+        let key = dist.file_key(path);
+        if let Some(proved) = self.proofs.0.get(&key).await {
+            return Ok(Some(proved));
+        }
+        let sum = self.upstream_sum(dist, path).await?;
+        if let Some(sum) = sum {
+            self.proofs.0.insert(key, sum).await;
+        }
+        Ok(sum)
     }
 
     /// What manifests say that are here already.

@@ -3,10 +3,10 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
+use crateport_telemetry::logging::{LogConfig, LogFormat, init_to};
 use crateport_testkit::client::get;
 use crateport_testkit::{Fault, KIB, On, RawRequest, ScriptedUpstream, Times, krate};
 use serde_json::Value;
-use tracing_subscriber::fmt::MakeWriter;
 
 use super::harness::{in_front_of, until};
 
@@ -39,21 +39,12 @@ impl io::Write for Lines {
     }
 }
 
-impl MakeWriter<'_> for Lines {
-    type Writer = Self;
-
-    fn make_writer(&self) -> Self {
-        self.clone()
-    }
-}
-
 #[tokio::test]
 async fn each_request_leaves_one_line_with_everything_but_secrets() {
     let lines = Lines::default();
-    let subscriber =
-        tracing_subscriber::fmt().json().flatten_event(true).with_writer(lines.clone());
+    let config = LogConfig { format: LogFormat::Json, filter: "info".parse().unwrap(), otlp: None };
     // One for all threads: which events are wanted is decided once, by whichever thread comes upon them first.
-    tracing::subscriber::set_global_default(subscriber.finish()).unwrap();
+    let _log = init_to(&config, lines.clone(), false).unwrap();
 
     let upstream = ScriptedUpstream::start().await;
     krate("serde", "1.0.0").publish(&upstream);

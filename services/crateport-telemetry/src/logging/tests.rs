@@ -59,8 +59,8 @@ async fn a_request_joins_its_callers_trace_in_the_log_and_at_the_collector() {
         otlp: OtlpConfig::choose(Some(endpoint), "replica-7", "1.2.3", |_| None),
     };
     let writer = written.clone();
-    let guard = init_to(&config, move || writer.clone(), false).unwrap();
-    assert!(matches!(init_to(&config, io::sink, false), Err(InitError::Twice(_))));
+    let guard = subscribe(&config, move || writer.clone(), false).unwrap();
+    assert!(matches!(subscribe(&config, io::sink, false), Err(InitError::Twice(_))));
 
     let mut headers = HeaderMap::new();
     let parent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";

@@ -26,7 +26,20 @@ pub(super) fn archive(name: &str, version: &str, target: &str, payload_bytes: us
         "rust-std" => format!("{name}-{target}"),
         _ => name.to_owned(),
     };
+    let mut folders = std::collections::BTreeSet::new();
     let mut add = |path: &str, mode: u32, contents: &[u8]| {
+        // rustup wants to be told of folders before what is in them.
+        for (end, _) in path.match_indices('/') {
+            if folders.insert(path[..end].to_owned()) {
+                let mut header = tar::Header::new_gnu();
+                header.set_entry_type(tar::EntryType::Directory);
+                header.set_size(0);
+                header.set_mode(0o755);
+                header.set_mtime(MTIME_SECONDS);
+                tar.append_data(&mut header, format!("{folder}/{}/", &path[..end]), &b""[..])
+                    .expect("a tar entry in memory");
+            }
+        }
         let mut header = tar::Header::new_gnu();
         header.set_size(contents.len() as u64);
         header.set_mode(mode);

@@ -58,7 +58,7 @@ enum Wrong {
     ExpiredToken,
     Truncated,
     Html,
-    WrongChecksum,
+    Checksum,
 }
 
 /// What a client wants while it lasts.
@@ -90,7 +90,7 @@ impl Part {
                 Wrong::ServiceUnavailable,
                 Wrong::Html,
                 Wrong::Truncated,
-                Wrong::WrongChecksum,
+                Wrong::Checksum,
             ],
             // These say nothing of their own.
             Self::Replica | Self::Way => &[],

@@ -42,7 +42,7 @@ fn of_upstream(fault: Fault, situation: Situation) -> Seen {
         (_, Situation::WarmHit) | (Fault::Slow, _) => Seen::Served,
         (Fault::Emptied, _) => Seen::Absent,
         // It lies about crates only.
-        (Fault::Wrong(Wrong::WrongChecksum), Situation::Revalidation) => Seen::Served,
+        (Fault::Wrong(Wrong::Checksum), Situation::Revalidation) => Seen::Served,
         (_, Situation::ColdFill) => Seen::Failed,
         (_, Situation::Revalidation) => Seen::Stale,
     }

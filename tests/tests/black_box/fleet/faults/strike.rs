@@ -115,7 +115,7 @@ fn upstream(fault: Fault, fleet: &Fleet) {
         Fault::Wrong(Wrong::Html) => always(UpstreamFault::Html),
         Fault::Wrong(Wrong::Truncated) => always(UpstreamFault::Truncated),
         // In an index file a flipped bit is only found where it breaks the JSON.
-        Fault::Wrong(Wrong::WrongChecksum) => {
+        Fault::Wrong(Wrong::Checksum) => {
             upstream.fault(On::Crates, UpstreamFault::WrongChecksum, Times::Always);
         }
         Fault::Wrong(_) => always(UpstreamFault::Status(500)),
