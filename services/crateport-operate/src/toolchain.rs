@@ -193,10 +193,11 @@ mod tests {
 
     fn manifest() -> Manifest {
         let target = |package: &str, target: &str| {
+            let file = target.replace('*', "any");
             format!(
                 "[pkg.{package}.target.\"{target}\"]\navailable = true\n\
-                 url = \"https://a.example/dist/2026-01-01/{package}-{target}.tar.gz\"\nhash = \"{SUM}\"\n\
-                 xz_url = \"https://a.example/dist/2026-01-01/{package}-{target}.tar.xz\"\nxz_hash = \"{SUM}\"\n"
+                 url = \"https://a.example/dist/2026-01-01/{package}-{file}.tar.gz\"\nhash = \"{SUM}\"\n\
+                 xz_url = \"https://a.example/dist/2026-01-01/{package}-{file}.tar.xz\"\nxz_hash = \"{SUM}\"\n"
             )
         };
         let text = [

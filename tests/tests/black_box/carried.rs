@@ -259,7 +259,7 @@ async fn a_toolchain_is_warmed_and_carried_to_where_there_is_no_network() {
     let upstream = ScriptedUpstream::start().await;
     toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
     let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let install = ["toolchain", "install", "stable", "--profile", "minimal"];
+    let install = ["toolchain", "install", "stable", "--profile", "minimal", "--no-self-update"];
     let wanted = ["--toolchain", "stable", "--profile", "minimal"];
     let options = distribution(&upstream).store(here.path());
     let crateport = Crateport::start(options.clone()).await;
