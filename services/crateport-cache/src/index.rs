@@ -45,8 +45,13 @@ pub(crate) type RefreshTicket = Ticket<Result<Refreshed, Failure>>;
 pub(crate) enum Authority {
     /// Their knowledge is enough.
     Fleet,
-    /// Only upstream's own word will do, given since this moment.
-    Upstream(Instant),
+    /// Only upstream's own word will do, or bytes that have not been looked at.
+    Upstream {
+        /// Since when the word counts.
+        since: Instant,
+        /// The bytes that have been looked at, and are not enough.
+        seen: Option<Sha256>,
+    },
 }
 
 /// How often a replica waits for another one's lease before it does the work itself.
@@ -167,6 +172,9 @@ impl Inner {
         ask: Authority,
         takeoff: Takeoff<Result<Refreshed, Failure>>,
     ) {
+        if let Some(unseen) = self.unseen(key, ask).await {
+            return takeoff.publish(Ok(unseen));
+        }
         let mut lease = None;
         for _ in 0..FOLLOWS_MAX {
             if let Some(told) = self.told(registry, name, key, ask).await {
@@ -211,6 +219,14 @@ impl Inner {
         }
     }
 
+    /// The copy that came here while the one who asks was looking elsewhere.
+    async fn unseen(&self, key: &StoreKey, ask: Authority) -> Option<Refreshed> {
+        let Authority::Upstream { seen, .. } = ask else { return None };
+        let copy = self.hot.get(key).await?;
+        let is_news = Some(copy.checksum()) != seen && !copy.is_withdrawn();
+        is_news.then_some(Refreshed::Current { copy, reason: Reason::Fresh, status: None })
+    }
+
     /// What the fleet knows, where that answers the question.
     async fn told(
         &self,
@@ -239,7 +255,7 @@ impl Inner {
                     Authority::Fleet => {
                         copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh
                     }
-                    Authority::Upstream(moment) => freshness.checked >= moment,
+                    Authority::Upstream { since, .. } => freshness.checked >= since,
                 };
                 enough.then_some(Ok(Refreshed::Current {
                     copy,

@@ -48,9 +48,10 @@ impl Inner {
         let requested = Instant::now();
         let mut looked = requested;
         let copy = self.copy(registry, &index_name, &index_key).await;
-        if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
+        if let Some(checksum) = copy.as_ref().and_then(|copy| entry(copy, name, version)) {
             return Ok(checksum);
         }
+        let mut seen = copy.map(|copy| copy.checksum());
         let absent = |reason, upstream_status| ServeError::Absent {
             what: format!("crate {name} {version}"),
             reason,
@@ -65,14 +66,15 @@ impl Inner {
         }
         let deadline = requested + self.limits.wait_max;
         let refreshed = loop {
-            let ask = Authority::Upstream(looked);
+            let ask = Authority::Upstream { since: looked, seen };
             let (_, ticket) = self.refresh(registry, &index_name, &index_key, ask);
             let was_asked_since = ticket.began() >= requested;
             let refreshed = ticket.wait(deadline).await;
-            if let Ok(Ok(Refreshed::Current { copy, .. })) = &refreshed
-                && let Some(checksum) = entry(copy, name, version)
-            {
-                return Ok(checksum);
+            if let Ok(Ok(Refreshed::Current { copy, .. })) = &refreshed {
+                if let Some(checksum) = entry(copy, name, version) {
+                    return Ok(checksum);
+                }
+                seen = Some(copy.checksum());
             }
             // What was joined may have asked before the version was published, and what ended without a status only
             // told what was known. Neither is upstream's word on the version, so the next round goes further.
