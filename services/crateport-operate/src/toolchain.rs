@@ -233,7 +233,7 @@ mod tests {
             Ok::<_, String>(names.collect::<Vec<_>>())
         };
         let (rustc, std) = (format!("rustc-{HOST}.tar.xz"), format!("rust-std-{HOST}.tar.xz"));
-        assert_eq!(picked(&[], &[]).unwrap(), [std.clone(), rustc.clone()]);
+        assert_eq!(picked(&[], &[]).unwrap(), [std, rustc]);
         let all = picked(&["clippy", "rust-src"], &["wasm32-unknown-unknown"]).unwrap();
         assert_eq!(all.len(), 5, "{all:?}");
         assert!(all.contains(&"rust-std-wasm32-unknown-unknown.tar.xz".to_owned()));

@@ -344,7 +344,6 @@ enum Look {
 }
 
 impl Look {
-    #[expect(clippy::needless_pass_by_value, reason = "it stands in for a closure")]
     fn malformed(error: impl std::error::Error) -> Self {
         Self::Wrong(Fault::Malformed(sentence(&error)))
     }

@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::io::{self, Read as _, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -91,7 +91,7 @@ impl Blocking<'_> {
         for entry in &manifest.entries {
             let mut file = files.next().ok_or_else(not_whole)??;
             let (key, name) = (entry.key()?, file.path()?.into_owned());
-            if name != PathBuf::from(key.as_str()) {
+            if name != Path::new(key.as_str()) {
                 let why = format!("it has {} where {key} should be", name.display());
                 return Err(BundleError::NotABundle(why));
             }
@@ -132,7 +132,6 @@ impl Blocking<'_> {
         if files.next().is_some() {
             return Err(BundleError::NotABundle("it has more than its manifest says".to_owned()));
         }
-        drop(files);
         // The checksum of the whole stands at its end.
         io::copy(&mut archive.into_inner(), &mut io::sink())?;
         hold_against_index(&manifest, &texts)?;

@@ -24,7 +24,7 @@ async fn what_nobody_used_goes_and_what_was_used_stays() {
         house.put(key, 100, ago).await;
     }
     house.used(&[used.clone(), unused.clone()], days(120)).await;
-    house.used(&[used.clone()], days(30)).await;
+    house.used(std::slice::from_ref(&used), days(30)).await;
     let mut told = Vec::new();
     let swept = house
         .sweeper()
@@ -70,7 +70,7 @@ async fn nothing_that_was_served_within_the_grace_goes_however_full_the_store_is
     house.put(&served, 100, days(500)).await;
     house.put(&written, 100, HOUR / 2).await;
     house.put(&old, 100, days(500)).await;
-    house.used(&[served.clone()], HOUR / 2).await;
+    house.used(std::slice::from_ref(&served), HOUR / 2).await;
     let retention = retention(Some(Duration::from_secs(1)), Some(0));
     let swept = house.sweeper().sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
     assert!(house.has(&served) && house.has(&written) && !house.has(&old));
@@ -82,7 +82,7 @@ async fn the_longest_grace_that_a_replica_counts_on_holds() {
     let house = House::new();
     let key = krate("crates-io", "a");
     house.put(&key, 100, days(500)).await;
-    house.used(&[key.clone()], 2 * HOUR).await;
+    house.used(std::slice::from_ref(&key), 2 * HOUR).await;
     let mut writer = crateport_cache::uses::BatchWriter::new(
         &crateport_cache::uses::BatchHead::new("patient", 3 * 3600),
     );
@@ -134,7 +134,7 @@ async fn a_dist_file_that_never_changes_goes_and_one_that_does_stays() {
     for key in [&artifact, &used, &given, &content] {
         house.put(key, 100, days(500)).await;
     }
-    house.used(&[used.clone()], DAY).await;
+    house.used(std::slice::from_ref(&used), DAY).await;
     let retention = retention(Some(days(90)), None);
     let swept = house.sweeper().sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
     assert_eq!(swept.unused.objects, 1);
@@ -146,7 +146,7 @@ async fn damaged_uses_of_these_days_stop_a_sweep() {
     let house = House::new();
     let key = krate("crates-io", "a");
     house.put(&key, 100, days(500)).await;
-    let batch = house.used(&[key.clone()], HOUR / 2).await;
+    let batch = house.used(std::slice::from_ref(&key), HOUR / 2).await;
     std::fs::write(house.path(&batch), "rot").unwrap();
     let retention = retention(Some(DAY), None);
     let swept = house.sweeper().sweep(&retention, Deed::Remove, |_| {}).await;
@@ -160,7 +160,7 @@ async fn the_uses_of_a_day_that_is_over_become_one_batch_and_are_counted_once() 
     let keys = ["a", "b", "c"].map(|name| krate("crates-io", name));
     for key in &keys {
         house.put(key, 100, days(500)).await;
-        house.used(&[key.clone()], days(40)).await;
+        house.used(std::slice::from_ref(key), days(40)).await;
     }
     house.used(&keys[..1], days(400)).await;
     let parts = house.keys(&Area::Usage).await;
