@@ -53,7 +53,7 @@ impl Ahead {
         key: &StoreKey,
         freshness: Freshness,
     ) {
-        let (id, at) = (registry.policy.id.clone(), freshness.asked + registry.policy.index_ttl);
+        let (id, at) = (registry.policy.id.clone(), freshness.asked + registry.policy.index_ttl());
         // A full queue only means that a client will have to ask.
         let _ = self.0.try_send(Plan { registry: id, name: name.clone(), key: key.clone(), at });
     }

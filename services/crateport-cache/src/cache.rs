@@ -19,6 +19,7 @@ use crate::foresight::Foresight;
 use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
+use crate::live_policy::LivePolicy;
 use crate::metrics::CacheMetrics;
 use crate::stored::{Present, Trusted};
 use crate::uses::{Client, Uses};
@@ -87,7 +88,7 @@ pub(crate) struct Inner {
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    pub(crate) policy: RegistryPolicy,
+    pub(crate) policy: LivePolicy,
     pub(crate) upstream: Arc<dyn Upstream>,
     pub(crate) config: KnownConfig,
 }
@@ -95,7 +96,7 @@ pub(crate) struct Registry {
 impl Registry {
     /// How long upstream's latest word on this copy is good for: that it is current, or that it is no more.
     pub(crate) fn ttl(&self, copy: &IndexCopy) -> Duration {
-        if copy.is_withdrawn() { self.policy.absent_ttl } else { self.policy.index_ttl }
+        if copy.is_withdrawn() { self.policy.absent_ttl() } else { self.policy.index_ttl() }
     }
 }
 
@@ -130,7 +131,8 @@ impl Cache {
         let registry = |setup: RegistrySetup| {
             let id = setup.policy.id.clone();
             let config = KnownConfig::default();
-            (id, Arc::new(Registry { policy: setup.policy, upstream: setup.upstream, config }))
+            let policy = LivePolicy::new(setup.policy);
+            (id, Arc::new(Registry { policy, upstream: setup.upstream, config }))
         };
         let (ahead, due) = Ahead::new();
         let cache = Self(Arc::new(Inner {
@@ -207,6 +209,20 @@ impl Cache {
     /// The registries, in the order of their ids, each with the condition of its upstream.
     pub fn registries(&self) -> impl Iterator<Item = (&RegistryId, Condition)> {
         self.0.registries.iter().map(|(id, registry)| (id, registry.upstream.condition()))
+    }
+
+    /// Changes how a registry is treated, from now on. One that is not here is passed over.
+    pub fn set_policy(&self, policy: &RegistryPolicy) {
+        if let Some(registry) = self.0.registries.get(&policy.id) {
+            registry.policy.set(policy);
+        }
+    }
+
+    /// The same for a dist origin, but for its grace time.
+    pub fn set_dist_policy(&self, policy: &DistPolicy) {
+        if let Some(dist) = self.0.dists.get(&policy.id) {
+            dist.policy.set(policy);
+        }
     }
 
     /// Whether the replicas can tell each other anything, as far as is known.

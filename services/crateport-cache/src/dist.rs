@@ -21,12 +21,13 @@ pub(crate) use self::renewal::Renewed;
 pub(crate) use self::tracked::Snapshots;
 use crate::cache::{DistSetup, Inner};
 use crate::fill::{Source, Wanted};
-use crate::{Answer, DistPolicy, Failure, Payload, Redirects, ServeError};
+use crate::live_policy::LiveDistPolicy;
+use crate::{Answer, Failure, Payload, Redirects, ServeError};
 
 /// One dist origin.
 #[derive(Debug)]
 pub(crate) struct Dist {
-    pub(crate) policy: DistPolicy,
+    pub(crate) policy: LiveDistPolicy,
     pub(crate) upstream: Arc<dyn Upstream>,
 }
 
@@ -41,7 +42,7 @@ enum Part {
 
 impl Dist {
     pub(crate) fn new(setup: DistSetup) -> Self {
-        Self { policy: setup.policy, upstream: setup.upstream }
+        Self { policy: LiveDistPolicy::new(setup.policy), upstream: setup.upstream }
     }
 
     fn file_key(&self, path: &DistPath) -> StoreKey {

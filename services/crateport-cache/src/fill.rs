@@ -292,8 +292,8 @@ impl Source {
 
     fn absent_ttl(&self) -> Duration {
         match self {
-            Self::Krate { registry, .. } => registry.policy.absent_ttl,
-            Self::Dist { dist, .. } => dist.policy.absent_ttl,
+            Self::Krate { registry, .. } => registry.policy.absent_ttl(),
+            Self::Dist { dist, .. } => dist.policy.absent_ttl(),
         }
     }
 }

@@ -73,6 +73,11 @@ impl<T: Clone> Flights<T> {
         Seat::Leader(Takeoff { flights: self.clone(), key: key.clone(), sender }, ticket)
     }
 
+    /// Whether one is under way.
+    pub(crate) fn has(&self, key: &StoreKey) -> bool {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)
+    }
+
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).len()

@@ -372,10 +372,10 @@ impl Inner {
                     asked_ago,
                     checked_ago: Duration::ZERO,
                 };
-                (Some(copy), note, registry.policy.index_ttl)
+                (Some(copy), note, registry.policy.index_ttl())
             }
             Ok(Refreshed::Absent { copy, .. }) => {
-                (copy.as_ref(), Note::Absent, registry.policy.absent_ttl)
+                (copy.as_ref(), Note::Absent, registry.policy.absent_ttl())
             }
             Err(failure) => {
                 debug!(%key, %failure, "the refresh failed");

@@ -87,7 +87,8 @@ impl Inner {
         registry: &Arc<Registry>,
     ) -> Result<Arc<RegistryConfig>, Failure> {
         if let Some(known) = registry.config.get() {
-            let old = known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl);
+            let old =
+                known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl());
             let is_asked = registry.upstream.condition() != Condition::Offline;
             if old && is_asked && registry.config.asking.try_lock().is_ok() {
                 let (cache, registry) = (Arc::clone(self), Arc::clone(registry));

@@ -103,7 +103,7 @@ impl Inner {
         if let Some(checksum) = copy.and_then(|copy| entry(&copy, name, version)) {
             return Ok(checksum);
         }
-        self.tell(&key, None, NOT_IN_INDEX, registry.policy.absent_ttl).await;
+        self.tell(&key, None, NOT_IN_INDEX, registry.policy.absent_ttl()).await;
         Err(absent(reason, status))
     }
 }

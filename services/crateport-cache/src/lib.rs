@@ -18,6 +18,7 @@ mod hot;
 mod index;
 mod known;
 mod krate;
+mod live_policy;
 mod metrics;
 mod purge;
 mod search;

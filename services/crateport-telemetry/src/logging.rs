@@ -18,14 +18,14 @@ use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_otlp::ExporterBuildError;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::sync::oneshot;
-use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets, filter_fn};
+use tracing_subscriber::filter::{FilterExt, LevelFilter, Targets};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::{SubscriberInitExt, TryInitError};
 use tracing_subscriber::{Layer, Registry};
 
 use self::batch::Batches;
-pub use self::filter::{InvalidLogFilter, LogFilter};
+pub use self::filter::{InvalidLogFilter, LogFilter, LogSwitch};
 pub use self::format::{InvalidLogFormat, LogFormat};
 pub use self::line::{Field, TARGET as REQUEST_TARGET, flush, log_request};
 use self::trace_ids::WithTraceIds;
@@ -46,6 +46,7 @@ pub struct LogConfig {
 #[must_use = "the last spans are lost unless the guard is shut down"]
 pub struct Guard {
     spans: Option<SdkTracerProvider>,
+    switch: LogSwitch,
     lines: Option<Batches>,
 }
 
@@ -124,14 +125,11 @@ where
         .fold(Targets::new().with_default(LevelFilter::TRACE), |targets, package| {
             targets.with_target(package, LevelFilter::INFO)
         });
-    let filter = config.filter.to_env_filter();
-    // A line of a request says everything itself; spans around it would only cost. For who looks closer, they help.
-    let with_spans = filter.max_level_hint().is_none_or(|level| level >= LevelFilter::DEBUG);
-    let spans_too = filter_fn(move |metadata| with_spans || !metadata.is_span());
-    let lines = lines.with_filter(filter.and(no_headers).and(spans_too));
+    let switch = LogSwitch::new(&config.filter);
+    let lines = lines.with_filter(switch.clone().and(no_headers));
     let subscriber = tracing_subscriber::registry().with(lines).with(spans);
     subscriber.try_init().map_err(InitError::Twice)?;
-    Ok(Guard { spans: provider, lines: None })
+    Ok(Guard { spans: provider, switch, lines: None })
 }
 
 fn lines<W>(
@@ -155,6 +153,11 @@ where
 }
 
 impl Guard {
+    /// Replaces the filter of log lines.
+    pub fn switch(&self) -> LogSwitch {
+        self.switch.clone()
+    }
+
     /// Sends the last spans, for at most `deadline`.
     ///
     /// # Errors

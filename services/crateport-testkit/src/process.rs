@@ -138,6 +138,11 @@ impl Crateport {
         self.signal(Signal::CONT);
     }
 
+    /// Sends SIGHUP: the settings are read anew.
+    pub fn hang_up(&self) {
+        self.signal(Signal::HUP);
+    }
+
     /// Waits until it has ended; fails the test after 60 s.
     pub async fn wait(&mut self) -> ExitStatus {
         let mut exit = self.running.exit.clone();

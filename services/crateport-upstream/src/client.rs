@@ -75,15 +75,6 @@ pub(crate) fn build(config: &OriginConfig, guard: &Arc<Guard>) -> Result<Client,
     builder.build().map_err(BuildError::Client)
 }
 
-/// The token as a header that is never printed.
-pub(crate) fn authorization(config: &OriginConfig) -> Result<Option<HeaderValue>, BuildError> {
-    let Some(token) = &config.token else { return Ok(None) };
-    let mut value = HeaderValue::from_str(token.reveal())
-        .map_err(|_| BuildError::Token { registry: config.name.to_string() })?;
-    value.set_sensitive(true);
-    Ok(Some(value))
-}
-
 /// The names of the outbound proxies in the environment, as the client reads them.
 pub(crate) fn proxy_names(proxy: OutboundProxy) -> Vec<String> {
     if proxy == OutboundProxy::Direct {

@@ -1,6 +1,7 @@
 //! The backend that fetches dist files from one static origin over HTTP.
 
 use async_trait::async_trait;
+use crateport_types::Secret;
 
 use crate::client::BuildError;
 use crate::origin::Origin;
@@ -23,6 +24,24 @@ impl DistUpstream {
     pub fn new(config: DistConfig, metrics: UpstreamMetrics) -> Result<Self, BuildError> {
         let origin = Origin::new(config.origin(), metrics)?;
         Ok(Self { config, origin })
+    }
+
+    /// Whether a token could be sent.
+    ///
+    /// # Errors
+    ///
+    /// When it could not.
+    pub fn can_send(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        self.origin.can_send(token)
+    }
+
+    /// Sends another token from the next request on.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be sent; the one before stays.
+    pub fn set_token(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        self.origin.set_token(token)
     }
 }
 

@@ -7,6 +7,7 @@
 
 mod address;
 mod answer;
+mod authorization;
 mod body;
 mod circuit;
 mod client;

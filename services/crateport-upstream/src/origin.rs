@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::HeaderValue;
+use crateport_types::Secret;
 use http::header::AUTHORIZATION;
 use reqwest::Client;
 use tokio::time::{sleep, timeout_at};
@@ -12,6 +12,7 @@ use tracing::{Instrument as _, Span, info_span};
 use url::Url;
 
 use crate::answer::{self, Head, Verdict};
+use crate::authorization::Authorization;
 use crate::body::{self, Bounds};
 use crate::circuit::Failure;
 use crate::client::{self, BuildError};
@@ -31,7 +32,7 @@ use crate::{Condition, Found, Reply, UpstreamError, UpstreamMetrics};
 #[derive(Debug)]
 pub(crate) struct Origin {
     config: OriginConfig,
-    authorization: Option<HeaderValue>,
+    authorization: Authorization,
     client: Client,
     guard: Arc<Guard>,
     hosts: Hosts,
@@ -61,11 +62,21 @@ impl Origin {
     pub(crate) fn new(config: OriginConfig, metrics: UpstreamMetrics) -> Result<Self, BuildError> {
         let guard = Arc::new(Guard::new(&config, client::proxy_names(config.proxy)));
         let client = client::build(&config, &guard)?;
-        let authorization = client::authorization(&config)?;
+        let authorization = Authorization::new(&config.name, config.token.as_ref())?;
         let hosts = Hosts::new(&config.limits);
         let root_host = hosts.of(&config.root);
         metrics.watch(&config.name, &root_host);
         Ok(Self { config, authorization, client, guard, hosts, root_host, metrics })
+    }
+
+    /// Whether a token could be sent.
+    pub(crate) fn can_send(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        Authorization::new(&self.config.name, token).map(drop)
+    }
+
+    /// Sends another token from the next request on, or none; the one before stays if it cannot be sent.
+    pub(crate) fn set_token(&self, token: Option<&Secret>) -> Result<(), BuildError> {
+        self.authorization.set(&self.config.name, token)
     }
 
     /// Asks, with the retries that the deadline allows.
@@ -174,8 +185,10 @@ impl Origin {
             pass_context(&mut headers);
         }
         let mut outgoing = self.client.get(url.clone()).headers(headers);
-        if let Some(token) = self.authorization.as_ref().filter(|_| self.guard.gets_token(url)) {
-            outgoing = outgoing.header(AUTHORIZATION, token.clone());
+        if self.guard.gets_token(url)
+            && let Some(token) = self.authorization.current()
+        {
+            outgoing = outgoing.header(AUTHORIZATION, token);
         }
         let answer = {
             let _wait = call.wait(Stage::Answer);

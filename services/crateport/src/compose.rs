@@ -2,6 +2,7 @@
 
 mod coord;
 mod metrics;
+mod operate;
 mod store;
 
 use std::net::SocketAddr;
@@ -14,14 +15,13 @@ use crateport_cache::{
     Cache, CacheLimits, DeliveryMode, DeliveryPolicy, DistPolicy, DistSetup, Ports, RegistryPolicy,
     RegistrySetup,
 };
-use crateport_coord::{Coordinator, MeteredCoordinator};
+use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
 use crateport_http::{App, AppConfig, BasePolicy};
-use crateport_operate::{Retention, Sources, Sweeper};
-use crateport_store::{CircuitStore, MeteredStore, ObjectStore, Scratch};
+use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
-use crateport_types::{CRATES_IO, DistId};
+use crateport_types::{DistId, RegistryId};
 use crateport_upstream::{
     AllowList, DistConfig, DistUpstream, OfflineUpstream, SparseConfig, SparseUpstream, Upstream,
     UpstreamLimits, UpstreamMetrics,
@@ -29,52 +29,13 @@ use crateport_upstream::{
 
 pub(crate) use self::coord::{coordinator, redis};
 pub(crate) use self::metrics::metrics;
+pub(crate) use self::operate::{dists, retention, sources, sweeper};
 use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};
 
 /// Where fills wait when the store has no directory: below the system's temporary one.
 const SPOOL: &str = "crateport-spool";
-
-/// Who sweeps the store.
-pub(crate) fn sweeper(
-    settings: &Settings,
-    store: Arc<dyn ObjectStore>,
-    coordinator: Arc<dyn Coordinator>,
-) -> Sweeper {
-    let enabled = settings.registries.iter().filter(|registry| registry.is_enabled);
-    let registries = enabled.map(|registry| registry.id.clone()).collect();
-    let dists = dists(settings).collect();
-    Sweeper { store, coordinator, registries, dists, keep_uses: settings.usage_keep }
-}
-
-/// The dist origins that are served.
-pub(crate) fn dists(settings: &Settings) -> impl Iterator<Item = DistId> {
-    settings.dists.iter().filter(|dist| dist.is_enabled).map(|dist| dist.id.clone())
-}
-
-/// Which registries the sources in lock files mean.
-pub(crate) fn sources(settings: &Settings) -> Sources {
-    let mut sources = Sources::default();
-    for registry in settings.registries.iter().filter(|registry| registry.is_enabled) {
-        sources.add(registry.index.url().as_str(), &registry.id);
-        if registry.id.as_str() == CRATES_IO {
-            // What lock files name, wherever its crates come from.
-            sources.add(tame_index::CRATES_IO_INDEX, &registry.id);
-            sources.add(tame_index::CRATES_IO_HTTP_INDEX, &registry.id);
-        }
-    }
-    sources
-}
-
-/// What sweeps keep.
-pub(crate) fn retention(settings: &Settings) -> Retention {
-    Retention {
-        unused_for: settings.sweep_unused_for,
-        size_bytes_max: settings.sweep_max_size,
-        grace: settings.sweep_grace,
-    }
-}
 
 /// A registry's upstream.
 pub(crate) fn upstream(
@@ -129,11 +90,28 @@ pub(crate) fn dist_upstream(
         .with_context(|| format!("the dist origin {} cannot be used", dist.id))
 }
 
-/// The cache and everything below it.
+/// The cache, and those of its parts that can be changed while it serves.
+pub(crate) struct House {
+    pub(crate) cache: Cache,
+    /// Of each registry that is served.
+    pub(crate) upstreams: Vec<(RegistryId, Arc<SparseUpstream>)>,
+    /// Of each dist origin that is served.
+    pub(crate) dist_upstreams: Vec<(DistId, Arc<DistUpstream>)>,
+}
+
+/// The cache alone, for a command that does one thing.
 pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
+    Ok(house(settings, metrics).await?.cache)
+}
+
+/// The cache and everything below it.
+pub(crate) async fn house(
+    settings: &Settings,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<House> {
     let Kept { store, scratch: beside, .. } = metered_store(settings, metrics).await?;
     let scratch = scratch(settings, beside)?;
     let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
@@ -141,23 +119,30 @@ pub(crate) async fn cache(
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
-    let registries = registries.map(|registry| {
-        let upstream: Arc<dyn Upstream> = match settings.offline {
-            true => Arc::new(OfflineUpstream),
-            false => Arc::new(upstream(settings, registry, upstream_metrics.clone())?),
+    let (mut setups, mut upstreams) = (Vec::new(), Vec::new());
+    for registry in registries {
+        let upstream: Arc<dyn Upstream> = if settings.offline {
+            Arc::new(OfflineUpstream)
+        } else {
+            let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
+            upstreams.push((registry.id.clone(), Arc::clone(&upstream)));
+            upstream
         };
-        Ok(RegistrySetup { policy: policy(settings, registry), upstream })
-    });
-    let registries = registries.collect::<anyhow::Result<Vec<_>>>()?;
-    let dists = settings.dists.iter().filter(|dist| dist.is_enabled).map(|dist| {
-        let upstream: Arc<dyn Upstream> = match settings.offline {
-            true => Arc::new(OfflineUpstream),
-            false => Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?),
+        setups.push(RegistrySetup { policy: policy(settings, registry), upstream });
+    }
+    let (mut dists, mut dist_upstreams) = (Vec::new(), Vec::new());
+    for dist in settings.dists.iter().filter(|dist| dist.is_enabled) {
+        let upstream: Arc<dyn Upstream> = if settings.offline {
+            Arc::new(OfflineUpstream)
+        } else {
+            let upstream = Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?);
+            dist_upstreams.push((dist.id.clone(), Arc::clone(&upstream)));
+            upstream
         };
-        Ok(DistSetup { policy: dist_policy(settings, dist), upstream })
-    });
-    let dists = dists.collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Cache::with_dists(cache_limits(settings)?, ports, registries, dists, metrics)?)
+        dists.push(DistSetup { policy: dist_policy(settings, dist), upstream });
+    }
+    let cache = Cache::with_dists(cache_limits(settings)?, ports, setups, dists, metrics)?;
+    Ok(House { cache, upstreams, dist_upstreams })
 }
 
 /// Where fills wait until they are verified, or the directory above.
@@ -212,7 +197,8 @@ pub(crate) fn ops_listener(address: SocketAddr) -> ListenerConfig {
     ListenerConfig { address, tls: None }
 }
 
-fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
+/// How a registry is treated.
+pub(crate) fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
     RegistryPolicy {
         id: registry.id.clone(),
         index_ttl: registry.index_ttl.unwrap_or(settings.index_ttl),
@@ -221,7 +207,7 @@ fn policy(settings: &Settings, registry: &RegistrySettings) -> RegistryPolicy {
     }
 }
 
-fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolicy {
+pub(crate) fn dist_policy(settings: &Settings, dist: &DistSettings) -> DistPolicy {
     DistPolicy {
         id: dist.id.clone(),
         ttl: dist.ttl.unwrap_or(settings.dist_ttl),

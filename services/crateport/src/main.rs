@@ -6,7 +6,9 @@ mod cli;
 mod commands;
 mod compose;
 mod file_limit;
+mod memory_limit;
 mod ops_client;
+mod reload;
 mod settings;
 mod supervisor;
 
@@ -38,8 +40,8 @@ fn main() -> ExitCode {
 fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
     match invocation {
         Invocation::Serve(inputs) => {
-            let loaded = inputs.load()?;
-            runtime()?.block_on(Box::pin(commands::serve::run(loaded)))?;
+            let loaded = inputs.clone().load()?;
+            runtime()?.block_on(Box::pin(commands::serve::run(inputs, loaded)))?;
             Ok(ExitCode::SUCCESS)
         }
         Invocation::Check(inputs) => {

@@ -26,6 +26,15 @@ pub(crate) fn ready() {
     tell(&[NotifyState::Ready]);
 }
 
+/// The settings are read anew, until the next [`ready`].
+pub(crate) fn reloading() {
+    // `Type=notify-reload` wants to know since when.
+    match NotifyState::monotonic_usec_now() {
+        Ok(now) => tell(&[NotifyState::Reloading, now]),
+        Err(_) => tell(&[NotifyState::Reloading]),
+    }
+}
+
 /// The end has begun, and may take this long: a stop job must not cut it short.
 pub(crate) fn stopping(longest: Duration) {
     let longest = u32::try_from(longest.as_micros()).unwrap_or(u32::MAX);

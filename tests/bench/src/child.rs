@@ -43,15 +43,16 @@ pub(crate) struct Part {
 }
 
 impl Cores {
-    /// A command that starts this program there.
+    /// A command that starts this program there, and that ends it with this process, however that ends.
     pub(crate) fn command(self, program: &Path) -> Command {
-        let list = match self {
-            Self::Server => "0",
-            Self::Client => "1",
-            Self::All => return Command::new(program),
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "TERM"]);
+        match self {
+            Self::Server => command.args(["taskset", "--cpu-list", "0"]),
+            Self::Client => command.args(["taskset", "--cpu-list", "1"]),
+            Self::All => &mut command,
         };
-        let mut command = Command::new("taskset");
-        command.args(["--cpu-list", list]).arg(program);
+        command.arg(program);
         command
     }
 }

@@ -1,10 +1,14 @@
 //! The figures that alerts and dashboards stand on, as a scrape sees them.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use crateport_testkit::client::get;
+use crateport_testkit::process::crateport_binary;
 use crateport_testkit::{
-    Crateport, KIB, S3Fault, S3Operation, S3Server, ScriptedUpstream, TestCa, Times, krate,
+    Crateport, CrateportOptions, KIB, S3Fault, S3Operation, S3Server, ScriptedUpstream, TestCa,
+    Times, krate,
 };
 
 use crate::house::{crate_url, get_until, metric_is, on_bucket, options, outcome};
@@ -20,10 +24,11 @@ async fn limits_disks_runtime_and_certificates_are_told() {
     let (cert, key) = ca.issue().write_into(folder.path(), "server");
     let tls = format!("127.0.0.1:0,cert={},key={}", cert.display(), key.display());
     let options = options(&upstream).also_listens(&tls).flag("--requests-max", "77");
+    let options = options.flag("--connections-max", "100");
     let crateport = Crateport::start(options).await;
     for (what, limit) in [
         ("requests", 77.0),
-        ("connections", 8192.0),
+        ("connections", 100.0),
         ("fills", 256.0),
         ("index-memory-bytes", f64::from(128 << 20)),
     ] {
@@ -50,6 +55,23 @@ async fn limits_disks_runtime_and_certificates_are_told() {
     ] {
         assert!(text.contains(zero), "{zero} {text}");
     }
+}
+
+#[tokio::test]
+async fn where_too_few_files_may_be_open_fewer_connections_are_taken() {
+    let upstream = ScriptedUpstream::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let limited = folder.path().join("crateport");
+    let binary = tokio::task::spawn_blocking(|| crateport_binary().to_owned()).await.unwrap();
+    let script = format!("#!/bin/sh\nulimit -n 600 && exec '{}' \"$@\"\n", binary.display());
+    std::fs::write(&limited, script).unwrap();
+    std::fs::set_permissions(&limited, Permissions::from_mode(0o755)).unwrap();
+    let crateport = Crateport::start(options(&upstream).binary(&limited)).await;
+    crateport.wait_for_log("fewer connections are taken").await;
+    metric_is(&crateport, "crateport_limit", &[("what", "connections")], 300.0).await;
+    metric_is(&crateport, "process_max_fds", &[], 600.0).await;
+    let check = CrateportOptions::default().binary(&limited);
+    check.run(&["check"]).await.says("only 600 files may be open");
 }
 
 #[tokio::test]

@@ -42,6 +42,7 @@ mod one_fetch;
 mod operator;
 mod ops;
 mod registries;
+mod reload;
 mod replica_dies;
 mod rolling_restart;
 mod rustup;

@@ -74,7 +74,7 @@ impl Inner {
         match self.proof(dist, path).await {
             Ok(Some(sum)) => Ok(sum),
             Ok(None) => {
-                self.tell(key, None, Note::Absent, dist.policy.absent_ttl).await;
+                self.tell(key, None, Note::Absent, dist.policy.absent_ttl()).await;
                 Err(absent(path, Reason::UpstreamAbsent, Some(404)))
             }
             Err(failure) => Err(unavailable(path, failure)),

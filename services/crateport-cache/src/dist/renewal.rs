@@ -114,11 +114,11 @@ impl Inner {
                 let asked_ago = asked.elapsed();
                 let note =
                     Note::Fresh { checksum: content, asked_ago, checked_ago: Duration::ZERO };
-                (note, dist.policy.ttl, Ok(Renewed::Current { status }))
+                (note, dist.policy.ttl(), Ok(Renewed::Current { status }))
             }
             Ok(None) => {
                 let (reason, status) = (Reason::UpstreamAbsent, Some(404));
-                (Note::Absent, dist.policy.absent_ttl, Ok(Renewed::Absent { reason, status }))
+                (Note::Absent, dist.policy.absent_ttl(), Ok(Renewed::Absent { reason, status }))
             }
             Err(failure) => {
                 debug!(%key, %failure, "the renewal failed");
@@ -143,7 +143,8 @@ impl Inner {
                 let given = self.given(dist, path, Look::Now).await.ok()??;
                 let freshness = since(asked_ago, checked_ago)?;
                 let current = given.newest() == checksum
-                    && judge(Instant::now(), Some(freshness), dist.policy.ttl) == Judgement::Fresh;
+                    && judge(Instant::now(), Some(freshness), dist.policy.ttl())
+                        == Judgement::Fresh;
                 if !current {
                     return None;
                 }
@@ -191,13 +192,10 @@ impl Inner {
             attempts += 1;
             let (content, asked) = match known.take() {
                 Some(known) => known,
-                None => {
-                    let asked = Instant::now();
-                    match self.upstream_sum(dist, path).await? {
-                        Some(content) => (content, asked),
-                        None => return Ok(None),
-                    }
-                }
+                None => match self.hear(dist, path).await? {
+                    Some(heard) => (heard.content, heard.asked),
+                    None => return Ok(None),
+                },
             };
             let key = dist.content_key(path, &content);
             if self.kept_sum(&key).await == Some(content) {

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::given::{Given, Told};
 use super::renewal::{RenewalTicket, Renewed};
-use super::tracked::Look;
+use super::tracked::{Heard, Look};
 use super::{Dist, absent, sum, unavailable, wanted};
 use crate::cache::Inner;
 use crate::flight::NoResult;
@@ -74,8 +74,9 @@ impl Inner {
         path: &DistPath,
         redirects: Redirects,
     ) -> Result<Answer, ServeError> {
+        let requested = Instant::now();
         let Some(given) = self.look(dist, path).await? else {
-            return self.serve_first(dist, path, redirects).await;
+            return self.serve_first(dist, path, redirects, requested).await;
         };
         if !self.is_fresh(dist, path, &given.newest()).await {
             if self.is_known_absent(dist, path).await {
@@ -104,13 +105,17 @@ impl Inner {
         dist: &Arc<Dist>,
         path: &DistPath,
         redirects: Redirects,
+        requested: Instant,
     ) -> Result<Answer, ServeError> {
         if self.is_known_absent(dist, path).await {
             return Err(absent(path, Reason::RememberedAbsent, None));
         }
-        let asked = Instant::now();
-        match self.upstream_sum(dist, path).await {
-            Ok(Some(content)) => {
+        let heard = match self.heard(dist, path, requested) {
+            Some(heard) => Ok(Some(heard)),
+            None => self.hear(dist, path).await,
+        };
+        match heard {
+            Ok(Some(Heard { content, asked, .. })) => {
                 // The renewal takes part in the same fill, and says afterwards that this content is given.
                 let wanted = wanted(dist, path, dist.content_key(path, &content), content);
                 let serving = self.serve_checked(wanted, redirects).await;
@@ -118,7 +123,8 @@ impl Inner {
                 serving
             }
             Ok(None) => {
-                self.tell(&dist.given_key(path), None, Note::Absent, dist.policy.absent_ttl).await;
+                self.tell(&dist.given_key(path), None, Note::Absent, dist.policy.absent_ttl())
+                    .await;
                 Err(absent(path, Reason::UpstreamAbsent, Some(404)))
             }
             Err(failure) => Err(unavailable(path, failure)),
@@ -157,6 +163,7 @@ impl Inner {
         dist: &Arc<Dist>,
         path: &DistPath,
     ) -> Result<(Story, Option<Given>), ServeError> {
+        let requested = Instant::now();
         let known = self.look(dist, path).await?;
         let fresh = match &known {
             // What is pending was heard of a moment ago.
@@ -171,7 +178,9 @@ impl Inner {
         if self.is_known_absent(dist, path).await {
             return Err(absent(path, Reason::RememberedAbsent, None));
         }
-        let (led, ticket) = self.renew(dist, path, None);
+        let heard = known.is_none().then(|| self.heard(dist, path, requested)).flatten();
+        let heard = heard.map(|heard| (heard.content, heard.asked));
+        let (led, ticket) = self.renew(dist, path, heard);
         let renewed = match known {
             Some(_) => self.patiently(dist, ticket).await,
             None => {

@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::Dist;
 use super::given::{Given, KNOWN_FOR};
+use crate::Failure;
 use crate::cache::Inner;
 use crate::freshness::{Freshness, Judgement, judge};
 use crate::index::since;
@@ -27,6 +28,18 @@ struct Known {
     given: Option<(Given, Instant)>,
     /// What upstream confirmed, and when.
     confirmed: Option<(Sha256, Freshness)>,
+    /// What its checksum was heard to be.
+    heard: Option<Heard>,
+}
+
+/// What upstream's `.sha256` said of a file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Heard {
+    pub(super) content: Sha256,
+    /// When upstream was asked.
+    pub(super) asked: Instant,
+    /// When it had answered.
+    told: Instant,
 }
 
 /// Whether what is known may be used, or the store must be asked.
@@ -137,12 +150,35 @@ impl Inner {
         }
     }
 
+    /// Asks upstream for a file's checksum, and takes note of it. `None` means that there is none.
+    pub(super) async fn hear(
+        self: &Arc<Self>,
+        dist: &Arc<Dist>,
+        path: &DistPath,
+    ) -> Result<Option<Heard>, Failure> {
+        let asked = Instant::now();
+        let Some(content) = self.upstream_sum(dist, path).await? else { return Ok(None) };
+        let heard = Heard { content, asked, told: Instant::now() };
+        self.snapshots.of(&dist.given_key(path)).known().heard = Some(heard);
+        Ok(Some(heard))
+    }
+
+    /// What upstream was heard to have of a file that is not here yet: by somebody who asked while this client, which
+    /// came at `requested`, was looking, or whose fill is under way.
+    pub(super) fn heard(&self, dist: &Dist, path: &DistPath, requested: Instant) -> Option<Heard> {
+        let key = dist.given_key(path);
+        let heard = self.snapshots.of(&key).known().heard?;
+        let is_under_way =
+            || self.renewals.has(&key) || self.fills.has(&dist.content_key(path, &heard.content));
+        (heard.told >= requested || is_under_way()).then_some(heard)
+    }
+
     /// Whether upstream has confirmed a file's newest content lately, as far as this process or the fleet knows.
     pub(super) async fn is_fresh(&self, dist: &Dist, path: &DistPath, newest: &Sha256) -> bool {
         let key = dist.given_key(path);
         let tracked = self.snapshots.of(&key);
         let fresh =
-            |freshness| judge(Instant::now(), freshness, dist.policy.ttl) != Judgement::Stale;
+            |freshness| judge(Instant::now(), freshness, dist.policy.ttl()) != Judgement::Stale;
         if fresh(tracked.confirmed(newest)) {
             return true;
         }

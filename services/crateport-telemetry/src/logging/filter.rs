@@ -1,14 +1,33 @@
-//! Which log lines are written: the directives of `tracing`, checked before they are used.
+//! Which log lines are written: directives, checked before they are used, and replaced while lines are written.
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use tracing_subscriber::EnvFilter;
-use tracing_subscriber::filter::LevelFilter;
+use tracing::subscriber::Interest;
+use tracing::{Level, Metadata, Subscriber, callsite};
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::{Context, Filter};
 
 /// Directives such as `info` or `info,crateport_cache=debug`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFilter(Box<str>);
+#[derive(Clone, Debug, PartialEq)]
+pub struct LogFilter {
+    text: Box<str>,
+    targets: Targets,
+}
+
+/// Replaces the filter of the process's log lines. Clones share it.
+///
+/// What a filter says of a line is asked once per place in the code and remembered there, so the lock is hardly taken.
+#[derive(Clone, Debug)]
+pub struct LogSwitch(Arc<RwLock<Chosen>>);
+
+#[derive(Debug)]
+struct Chosen {
+    targets: Targets,
+    /// A line of a request says everything itself; spans around it would only cost. For who looks closer, they help.
+    with_spans: bool,
+}
 
 /// The text is no filter.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,9 +43,54 @@ pub enum InvalidLogFilter {
     Syntax(String),
 }
 
-impl LogFilter {
-    pub(super) fn to_env_filter(&self) -> EnvFilter {
-        EnvFilter::new(&self.0)
+impl LogSwitch {
+    pub(super) fn new(filter: &LogFilter) -> Self {
+        Self(Arc::new(RwLock::new(Chosen::by(filter))))
+    }
+
+    /// From now on `filter` says which lines are written.
+    pub fn set(&self, filter: &LogFilter) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Chosen::by(filter);
+        // Makes every place in the code ask again.
+        callsite::rebuild_interest_cache();
+    }
+
+    fn chosen(&self) -> RwLockReadGuard<'_, Chosen> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Chosen {
+    fn by(filter: &LogFilter) -> Self {
+        let targets = filter.targets.clone();
+        let most = LevelFilter::from_level(Level::DEBUG);
+        let with_spans = targets.iter().any(|(_, level)| level >= most)
+            || targets.default_level().is_some_and(|level| level >= most);
+        Self { targets, with_spans }
+    }
+
+    fn wants(&self, metadata: &Metadata<'_>) -> bool {
+        self.with_spans || !metadata.is_span()
+    }
+}
+
+impl<S: Subscriber> Filter<S> for LogSwitch {
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        let chosen = self.chosen();
+        chosen.wants(metadata) && Filter::<S>::enabled(&chosen.targets, metadata, context)
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        let chosen = self.chosen();
+        if chosen.wants(metadata) {
+            Filter::<S>::callsite_enabled(&chosen.targets, metadata)
+        } else {
+            Interest::never()
+        }
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Filter::<S>::max_level_hint(&self.chosen().targets)
     }
 }
 
@@ -40,20 +104,21 @@ impl FromStr for LogFilter {
             if directive.is_empty() {
                 return Err(InvalidLogFilter::Empty);
             }
-            let bare = !directive.contains(['=', '[']);
+            let bare = !directive.contains('=');
             if bare && directive.parse::<LevelFilter>().is_err() {
                 return Err(InvalidLogFilter::NoLevel((*directive).to_owned()));
             }
         }
         let text = directives.join(",");
-        EnvFilter::try_new(&text).map_err(|error| InvalidLogFilter::Syntax(error.to_string()))?;
-        Ok(Self(text.into()))
+        let targets = text.parse::<Targets>();
+        let targets = targets.map_err(|error| InvalidLogFilter::Syntax(error.to_string()))?;
+        Ok(Self { text: text.into(), targets })
     }
 }
 
 impl fmt::Display for LogFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        f.write_str(&self.text)
     }
 }
 

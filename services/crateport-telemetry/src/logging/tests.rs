@@ -73,6 +73,14 @@ async fn a_request_joins_its_callers_trace_in_the_log_and_at_the_collector() {
     });
     drop(request);
     tracing::warn!("outside");
+    let chatter = || tracing::debug!(target: "crateport_cache::fill", "chatter");
+    chatter();
+    guard.switch().set(&"warn,crateport_cache=debug,h2=trace".parse().unwrap());
+    chatter();
+    tracing::trace!(target: "h2", authorization = "hunter2", "header");
+    guard.switch().set(&"error".parse().unwrap());
+    chatter();
+    tracing::warn!("unheard");
     guard.shutdown(Duration::from_secs(10)).await.unwrap();
 
     let text = String::from_utf8(written.0.lock().unwrap().clone()).unwrap();
@@ -81,6 +89,8 @@ async fn a_request_joins_its_callers_trace_in_the_log_and_at_the_collector() {
     assert!(answered.starts_with(start) && answered.ends_with('}'), "{text}");
     assert!(answered.contains(r#""status":502"#), "{text}");
     assert!(!text.contains("hunter2"), "{text}");
+    assert_eq!(text.matches("chatter").count(), 1, "{text}");
+    assert!(!text.contains("unheard"), "{text}");
     assert!(!text.lines().any(|line| line.contains("outside") && line.contains("trace_id")));
 
     let request = collector.await.unwrap();
@@ -94,5 +104,7 @@ async fn a_request_joins_its_callers_trace_in_the_log_and_at_the_collector() {
 
 #[tokio::test]
 async fn without_a_collector_there_is_nothing_to_wait_for() {
-    assert!(Guard { spans: None, lines: None }.shutdown(Duration::ZERO).await.is_ok());
+    let switch = LogSwitch::new(&"info".parse().unwrap());
+    let guard = Guard { spans: None, switch, lines: None };
+    assert!(guard.shutdown(Duration::ZERO).await.is_ok());
 }

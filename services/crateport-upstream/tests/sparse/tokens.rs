@@ -77,3 +77,19 @@ fn a_token_that_no_header_can_carry_is_refused_without_being_shown() {
     let error = SparseUpstream::new(config, metrics).unwrap_err();
     assert!(!format!("{error:?} {error}").contains("s3cret"));
 }
+
+#[tokio::test]
+async fn another_token_is_sent_from_the_next_request_on() {
+    let server = always(vec![Act::ok("", b"{}")]).await;
+    let upstream = build(with_token(&server));
+    let ask = async || body(upstream.fetch(Ask::Config).await).await.unwrap();
+    ask().await;
+    upstream.set_token(Some(&Secret::new("Bearer new"))).unwrap();
+    ask().await;
+    assert!(upstream.set_token(Some(&Secret::new("two\nlines"))).is_err());
+    ask().await;
+    upstream.set_token(None).unwrap();
+    ask().await;
+    let new = Some("Bearer new".to_owned());
+    assert_eq!(tokens(&server), [token(), new.clone(), new, None]);
+}

@@ -6,6 +6,7 @@ mod clock;
 mod coord;
 mod file_limit;
 mod listen;
+mod memory_limit;
 mod store;
 mod tls;
 mod upstream;
@@ -39,10 +40,11 @@ struct Check {
 }
 
 /// In the order of their lines.
-const CHECKS: [Check; 6] = [
+const CHECKS: [Check; 7] = [
     Check { name: "listen", run: |settings| Box::pin(listen::check(settings)) },
     Check { name: "tls", run: |settings| Box::pin(tls::check(settings)) },
     Check { name: "files", run: |settings| Box::pin(async { file_limit::check(settings) }) },
+    Check { name: "memory", run: |settings| Box::pin(async { memory_limit::check(settings) }) },
     Check { name: "store", run: |settings| Box::pin(store::check(settings)) },
     Check { name: "coord", run: |settings| Box::pin(coord::check(settings)) },
     Check { name: "upstream", run: |settings| Box::pin(upstream::check(settings)) },

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use crateport_http::listen::{Listener, Server};
+use crateport_http::listen::{Limits, Listener, Server};
 use crateport_http::{
     OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
 };
@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{print, sweep};
-use crate::settings::{Loaded, Settings};
+use crate::reload::Reload;
+use crate::settings::{Inputs, Loaded, Settings};
 use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
@@ -25,11 +26,13 @@ const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Spans that a collector does not take in this time are lost.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Serves until SIGTERM or SIGINT.
-pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
-    let settings = loaded.settings;
+/// Serves until SIGTERM or SIGINT, with the settings that were loaded from `inputs`.
+pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
+    let settings = loaded.settings.clone();
+    // From here on a SIGHUP does not end the process.
+    let hangup = signal(SignalKind::hangup())?;
     let telemetry = crateport_telemetry::logging::init(&compose::logs(&settings))?;
-    file_limit::raise();
+    let connections_max = connections_max(&settings, file_limit::raise());
 
     let mut listeners = Vec::new();
     for listen in &settings.listen {
@@ -39,10 +42,15 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     let ops_address = ops_listener.local_addr();
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
-    let metrics = compose::metrics(&settings)?;
-    let cache = compose::cache(&settings, metrics.as_ref()).await?;
+    let metrics = compose::metrics(&settings, connections_max)?;
+    let house = compose::house(&settings, metrics.as_ref()).await?;
+    let reload = Reload::new(inputs, loaded, &house, telemetry.switch(), metrics.as_ref())?;
+    let cache = house.cache;
     let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
-    let limits = compose::listen_limits(&settings)?;
+    let limits = Limits {
+        connections_max: connections_max.try_into()?,
+        ..compose::listen_limits(&settings)?
+    };
     let server = Server::new(limits.clone());
     crateport_http::register_listeners(&server.stats(), metrics.as_ref())?;
     let certificates = settings.listen.iter().zip(&listeners);
@@ -78,6 +86,7 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
     info!(version = VERSION, replica = settings.replica, "serving");
     supervisor::ready();
     tokio::spawn(supervisor::keep_alive(ops_address));
+    tokio::spawn(reload.run(hangup));
 
     stopped().await?;
     info!(?drain_delay, "stopping: requests in flight are brought to their end");
@@ -109,6 +118,24 @@ pub(crate) async fn run(loaded: Loaded) -> anyhow::Result<()> {
         warn!(%error, "the last spans are lost");
     }
     Ok(())
+}
+
+/// How many connections may be open with so many files.
+fn connections_max(settings: &Settings, files: Option<u64>) -> u32 {
+    let Settings { connections_max, requests_max, fills_max, .. } = *settings;
+    match file_limit::connections(files, connections_max, requests_max, fills_max) {
+        None => connections_max,
+        Some(lowered) => {
+            let needed = file_limit::needed(connections_max, requests_max, fills_max);
+            warn!(
+                files,
+                needed,
+                connections_max = lowered,
+                "too few files may be open for the limits that are set: fewer connections are taken"
+            );
+            lowered
+        }
+    }
 }
 
 async fn stopped() -> std::io::Result<()> {

@@ -7,8 +7,9 @@ use tokio::runtime::Handle;
 use super::spool_directory;
 use crate::settings::{Settings, StoreLocation};
 
-/// The registry that everything else registers its metrics in. Call it inside the runtime that is to be watched.
-pub(crate) fn metrics(settings: &Settings) -> anyhow::Result<Registry> {
+/// The registry that everything else registers its metrics in. Call it inside the runtime that is to be watched. The
+/// system may allow fewer connections than the settings.
+pub(crate) fn metrics(settings: &Settings, connections_max: u32) -> anyhow::Result<Registry> {
     let registry = Registry::new(env!("CARGO_PKG_VERSION"))?;
     registry.tell_runtime(Handle::current())?;
     let spool = ("spool", spool_directory(settings));
@@ -25,7 +26,7 @@ pub(crate) fn metrics(settings: &Settings) -> anyhow::Result<Registry> {
     };
     let set = [
         ("requests", u64::from(settings.requests_max)),
-        ("connections", u64::from(settings.connections_max)),
+        ("connections", u64::from(connections_max)),
         ("fills", u64::from(settings.fills_max)),
         ("index-memory-bytes", settings.index_memory),
     ];

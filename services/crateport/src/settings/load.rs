@@ -15,7 +15,7 @@ use super::{
 };
 
 /// Everything that may say something about settings.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Inputs {
     /// The flags that were given.
     pub(crate) flags: BTreeMap<&'static str, Vec<String>>,
@@ -28,7 +28,7 @@ pub(crate) struct Inputs {
 }
 
 /// The settings, and how they came about.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Loaded {
     /// What they are.
     pub(crate) settings: Settings,
@@ -39,7 +39,7 @@ pub(crate) struct Loaded {
 }
 
 /// One line of `config`.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     /// The setting, or `registries.<id>.<key>` and the like.
     pub(crate) name: String,
