@@ -135,6 +135,8 @@ impl Cache {
             (id, Arc::new(Registry { policy, upstream: setup.upstream, config }))
         };
         let (ahead, due) = Ahead::new();
+        let (store, doubt) = (Arc::clone(&ports.store), crate::purge::doubt_of(limits.purge_poll));
+        let uses = Uses::start(store, limits.uses.clone(), doubt, metrics)?;
         let cache = Self(Arc::new(Inner {
             hot: HotSet::new(limits.index_memory_bytes_max),
             trusted: Trusted::new(limits.trusted_max),
@@ -144,7 +146,7 @@ impl Cache {
             fills: Flights::default(),
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
-            uses: Uses::start(Arc::clone(&ports.store), limits.uses.clone(), metrics)?,
+            uses,
             foresight: Foresight::new(limits.fetch_ahead_max),
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),

@@ -33,6 +33,6 @@ pub use config::{CacheLimits, DistPolicy, RegistryPolicy};
 pub use delivery::{DeliveryMode, DeliveryPolicy, Redirects};
 pub use hot::IndexCopy;
 pub use known::store_config;
-pub use purge::{Purged, holds_after, mark_changed, purge};
+pub use purge::{Purge, Purged, mark_changed, purge};
 pub use spool::{SpoolError, SpoolReader};
 pub use stored::StoredObject;

@@ -1,9 +1,10 @@
 //! Purges: what an operator wants to be asked for again, by every replica.
 //!
-//! A purge first changes the store and the coordinator's notes: crates are dropped, index files stay, but without
-//! upstream's validators, so that they are served only once upstream was asked, or when it cannot be. Then it leaves a
-//! mark in the store, and replicas that see it forget what they know. Each looks every `purge_poll`; so a purge holds
-//! everywhere one `purge_poll` after its mark was left, on replicas that reach the store.
+//! A purge changes the store and the coordinator's notes: crates are dropped, index files stay, but without upstream's
+//! validators, so that they are served only once upstream was asked, or when it cannot be. Before that and after it, it
+//! leaves a mark in the store, and replicas that see one forget what they know and send no client to the objects that
+//! it names. Each looks every `purge_poll`; so nobody is sent to what is about to be dropped, and a purge holds
+//! everywhere one `purge_poll` after its last mark was left, on replicas that reach the store.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Weak};
@@ -13,11 +14,23 @@ use bytes::Bytes;
 use crateport_coord::Coordinator;
 use crateport_store::{ObjectStore, Payload, PutOptions, Read, StoreError};
 use crateport_types::{Area, CrateName, CrateVersion, Named, RegistryId, Sha256, StoreKey};
+use tokio::time::sleep;
 use tracing::{debug, info, warn};
 
 use crate::cache::Inner;
 use crate::index::without_validators;
 use crate::uses::{list_all, read_keys, text};
+
+/// What is purged: a crate, or one version of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Purge {
+    /// Of which registry.
+    pub registry: RegistryId,
+    /// By the exact spelling of its name.
+    pub name: CrateName,
+    /// All versions when absent.
+    pub version: Option<CrateVersion>,
+}
 
 /// What a purge did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,14 +50,23 @@ const LOOK_WAIT_MAX: Duration = Duration::from_secs(10);
 /// For a look that takes its time.
 const LOOK_MARGIN: Duration = Duration::from_millis(500);
 const MARKS_MAX: usize = 1000;
+/// More keys make a second mark, so that each can be read in one piece.
+const KEYS_OF_MARK_MAX: usize = 1000;
 
-/// How long after its mark was left a purge holds everywhere, if all replicas look every `poll`.
-#[must_use]
-pub fn holds_after(poll: Duration) -> Duration {
+/// For the objects to be dropped between two marks.
+const DROPPING_MAX: Duration = Duration::from_secs(60);
+
+/// How long after its mark was left a change is known everywhere, if all replicas look every `poll`.
+fn known_after(poll: Duration) -> Duration {
     poll + LOOK_MARGIN
 }
 
-/// Purges a crate, or one version of it.
+/// How long nobody is sent to an object that a mark names: until after the next mark of the same purge.
+pub(crate) fn doubt_of(poll: Duration) -> Duration {
+    2 * known_after(poll) + DROPPING_MAX
+}
+
+/// Purges, and returns once it holds on every replica that reaches the store, if all look every `poll`.
 ///
 /// # Errors
 ///
@@ -52,19 +74,20 @@ pub fn holds_after(poll: Duration) -> Duration {
 pub async fn purge(
     store: &dyn ObjectStore,
     coordinator: &dyn Coordinator,
-    registry: &RegistryId,
-    name: &CrateName,
-    version: Option<&CrateVersion>,
+    what: &Purge,
+    poll: Duration,
 ) -> Result<Purged, StoreError> {
+    let Purge { registry, name, .. } = what;
+    let index = StoreKey::index_file(registry, &name.index_name());
+    let mut keys = crates_of(store, what).await?;
+    if !keys.is_empty() {
+        mark_changed(store, &keys).await?;
+        sleep(known_after(poll)).await;
+    }
     let mut purged = Purged { crates: 0, index_files: 0 };
-    let mut keys = match version {
-        Some(version) => vec![StoreKey::krate(registry, name, version)],
-        None => list_all(store, &Area::CratesOf(registry.clone(), name.clone())).await?,
-    };
     for key in &keys {
         purged.crates += u64::from(store.delete(key).await?);
     }
-    let index = StoreKey::index_file(registry, &name.index_name());
     if let Some(object) = store.get(&index, Read::whole().with_attributes()).await? {
         let attributes = without_validators(&object.meta.attributes);
         let bytes = object.collect(INDEX_BYTES_MAX).await?;
@@ -80,7 +103,16 @@ pub async fn purge(
         }
     }
     mark_changed(store, &keys).await?;
+    sleep(known_after(poll)).await;
     Ok(purged)
+}
+
+async fn crates_of(store: &dyn ObjectStore, what: &Purge) -> Result<Vec<StoreKey>, StoreError> {
+    let Purge { registry, name, version } = what;
+    match version {
+        Some(version) => Ok(vec![StoreKey::krate(registry, name, version)]),
+        None => list_all(store, &Area::CratesOf(registry.clone(), name.clone())).await,
+    }
 }
 
 /// Has every replica forget what it knows of some objects, because somebody changed them in the store.
@@ -89,8 +121,11 @@ pub async fn purge(
 ///
 /// When the store fails.
 pub async fn mark_changed(store: &dyn ObjectStore, keys: &[StoreKey]) -> Result<(), StoreError> {
-    let mark = StoreKey::purge(fastrand::u64(..));
-    store.put(&mark, Payload::Bytes(text(keys)), PutOptions::default()).await?;
+    let mut mark = StoreKey::purge(fastrand::u64(..));
+    for keys in keys.chunks(KEYS_OF_MARK_MAX) {
+        mark = StoreKey::purge(fastrand::u64(..));
+        store.put(&mark, Payload::Bytes(text(keys)), PutOptions::default()).await?;
+    }
     let latest = Bytes::copy_from_slice(mark.as_str().as_bytes());
     store.put(&StoreKey::latest_purge(), Payload::Bytes(latest), PutOptions::default()).await?;
     for (old, meta) in store.list(&Area::Purges, None, MARKS_MAX).await? {
@@ -119,7 +154,7 @@ pub(crate) fn watch(cache: &Arc<Inner>) {
             }
             could_see = trouble.is_none();
             drop(cache);
-            tokio::time::sleep(every).await;
+            sleep(every).await;
         }
     });
 }
@@ -152,7 +187,7 @@ impl Inner {
         self.hot.forget(key).await;
         self.trusted.forget(key).await;
         self.present.forget(key).await;
-        self.uses.forget(key);
+        self.uses.doubt(key);
         // A note that only this process has.
         if let Err(error) = self.ports.coordinator.forget(key).await {
             debug!(%key, %error, "the fleet could not be told");

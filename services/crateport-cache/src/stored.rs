@@ -13,9 +13,11 @@ use crateport_store::{
 };
 use crateport_types::{Hasher, Sha256, StoreKey};
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 
 use crate::cache::Inner;
 use crate::delivery::{Plan, plan};
+use crate::uses::Hold;
 use crate::{DeliveryMode, PresignedUrl, Redirects};
 
 /// A whole, verified object in the store, open for reading.
@@ -41,6 +43,8 @@ struct Seen {
     checksum: Sha256,
     size_bytes: u64,
     modified: SystemTime,
+    /// When the store was asked.
+    at: Instant,
 }
 
 /// Small pieces let other work in between when large objects are hashed.
@@ -105,10 +109,22 @@ impl Present {
         self.0.invalidate(key).await;
     }
 
-    /// Remembers an object that was seen or written.
-    pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, meta: &ObjectMeta) {
+    /// Remembers an object that was written, or seen when the store was asked.
+    pub(crate) async fn insert(
+        &self,
+        key: StoreKey,
+        checksum: Sha256,
+        meta: &ObjectMeta,
+        at: Instant,
+    ) {
+        self.0.insert(key, Seen::of(checksum, meta, at)).await;
+    }
+}
+
+impl Seen {
+    fn of(checksum: Sha256, meta: &ObjectMeta, at: Instant) -> Self {
         let ObjectMeta { size_bytes, modified, .. } = *meta;
-        self.0.insert(key, Seen { checksum, size_bytes, modified }).await;
+        Self { checksum, size_bytes, modified, at }
     }
 }
 
@@ -174,28 +190,37 @@ impl Inner {
         if policy.mode == DeliveryMode::Stream || redirects == Redirects::Unwanted {
             return None;
         }
-        let store = &self.ports.store;
-        let (size_bytes, modified) = match self.present.0.get(key).await {
-            Some(seen) if seen.checksum == *expected => (seen.size_bytes, seen.modified),
-            _ => {
-                let meta = store.head(key).await.ok()??;
-                if meta.checksum != Some(*expected)
-                    && self.trusted.digest(&**store, key, &meta).await.ok()? != Some(*expected)
-                {
-                    return None;
-                }
-                self.present.insert(key.clone(), *expected, &meta).await;
-                (meta.size_bytes, meta.modified)
-            }
+        let seen = match self.present.0.get(key).await {
+            Some(seen) if seen.checksum == *expected => seen,
+            _ => self.see(key, expected).await?,
         };
-        match plan(policy, redirects, size_bytes) {
-            // The object must be there for as long as the URL is good.
-            Plan::Redirect if self.uses.hold(key, modified).await => {
-                let url = store.presign(key, policy.url_lifetime).await.ok()??;
-                Some(PresignedUrl::new(url, size_bytes))
-            }
-            Plan::Redirect | Plan::Stream => None,
+        if plan(policy, redirects, seen.size_bytes) == Plan::Stream {
+            return None;
         }
+        // The object must be there for as long as the URL is good.
+        match self.uses.hold(key, seen.modified).await? {
+            Hold::Since(since) if seen.at <= since => drop(self.see(key, expected).await?),
+            Hold::Since(_) | Hold::Young => {}
+        }
+        let url = self.ports.store.presign(key, policy.url_lifetime).await.ok()??;
+        Some(PresignedUrl::new(url, seen.size_bytes))
+    }
+
+    /// Looks whether the object at `key` is there with the digest that it must have.
+    async fn see(&self, key: &StoreKey, expected: &Sha256) -> Option<Seen> {
+        let (store, at) = (&self.ports.store, Instant::now());
+        let Some(meta) = store.head(key).await.ok()? else {
+            self.present.forget(key).await;
+            return None;
+        };
+        if meta.checksum != Some(*expected)
+            && self.trusted.digest(&**store, key, &meta).await.ok()? != Some(*expected)
+        {
+            return None;
+        }
+        let seen = Seen::of(*expected, &meta, at);
+        self.present.0.insert(key.clone(), seen).await;
+        Some(seen)
     }
 
     /// The object at `key`, if it is there with the digest that it must have. A damaged one is dropped.

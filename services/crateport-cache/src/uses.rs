@@ -2,9 +2,10 @@
 //!
 //! Two promises are made to sweeps. A use is in the store within [`UsePolicy::flush_every`], or within a second or so
 //! if its object was not used for long. And nobody is sent to an object in the store unless it was written within
-//! half the grace, or a use of it is *in the store* since: [`Uses::hold`] waits for that. After each batch the list of
-//! what a sweep is about to delete is read; a sweep writes that list before it reads the batches. So either the sweep
-//! sees the use, or the replica sees the list and sends nobody.
+//! half the grace, or a use of it is *in the store* since, and it was seen there after that: [`Uses::hold`] waits for
+//! the one, and its caller looks for the other. After each batch the list of what a sweep is about to delete is read; a
+//! sweep writes that list before it reads the batches. So either the sweep sees the use, or the replica sees the list
+//! and sends nobody, or the object is gone before the replica looks.
 
 mod batch;
 mod doomed;
@@ -40,6 +41,15 @@ pub struct UsePolicy {
     pub held_max: u64,
 }
 
+/// Why no sweep removes an object within half the grace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hold {
+    /// It was written a short while ago.
+    Young,
+    /// A use of it is in the store since then. It was not removed after, but it may have been before.
+    Since(Instant),
+}
+
 /// The record of uses. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Uses(Arc<Shared>);
@@ -49,7 +59,9 @@ struct Shared {
     policy: UsePolicy,
     pending: Mutex<Pending>,
     /// The objects with a use in the store within half the grace.
-    held: moka::sync::Cache<StoreKey, ()>,
+    held: moka::sync::Cache<StoreKey, Instant>,
+    /// What somebody else is changing.
+    doubted: moka::sync::Cache<StoreKey, ()>,
     flush: Arc<Wanted>,
     /// The rounds that have ended.
     rounds: watch::Sender<u64>,
@@ -111,20 +123,24 @@ impl Default for UsePolicy {
 }
 
 impl Uses {
-    /// Begins to record, within a Tokio runtime.
+    /// Begins to record, within a Tokio runtime. What is doubted is so for `doubt`.
     pub(crate) fn start(
         store: Arc<dyn ObjectStore>,
         policy: UsePolicy,
+        doubt: Duration,
         metrics: &Registry,
     ) -> Result<Self, prometheus::Error> {
         let held = moka::sync::Cache::builder()
             .max_capacity(policy.held_max)
             .time_to_live(policy.grace / 2)
             .build();
+        let doubted =
+            moka::sync::Cache::builder().max_capacity(policy.held_max).time_to_live(doubt).build();
         let shared = Arc::new(Shared {
             store,
             pending: Mutex::default(),
             held,
+            doubted,
             flush: Arc::default(),
             rounds: watch::Sender::new(0),
             flushing: tokio::sync::Mutex::default(),
@@ -146,27 +162,31 @@ impl Uses {
 
     /// Takes note that an object is read through this process. What was not used for long is written soon.
     pub(crate) fn touch(&self, key: &StoreKey, modified: SystemTime) {
-        if !self.0.is_held(key, modified) {
+        if self.0.hold(key, modified).is_none() {
             self.0.note(key.clone(), Client::default(), 0);
             self.0.flush.soon.notify_one();
         }
     }
 
-    /// Whether a client may be sent to the object: no sweep removes it within half the grace. Waits for a batch to be
-    /// written if need be.
-    pub(crate) async fn hold(&self, key: &StoreKey, modified: SystemTime) -> bool {
-        if self.0.is_held(key, modified) {
-            return true;
+    /// Whether a client may be sent to the object, and why. Waits for a batch to be written if need be.
+    pub(crate) async fn hold(&self, key: &StoreKey, modified: SystemTime) -> Option<Hold> {
+        if self.0.doubted.contains_key(key) {
+            return None;
         }
-        let Some(round) = self.0.note(key.clone(), Client::default(), 0) else { return false };
+        let hold = self.0.hold(key, modified);
+        if hold.is_some() {
+            return hold;
+        }
+        let round = self.0.note(key.clone(), Client::default(), 0)?;
         self.0.flush.now.notify_one();
         let mut rounds = self.0.rounds.subscribe();
         let _ = timeout(HOLD_WAIT_MAX, rounds.wait_for(|ended| *ended > round)).await;
-        self.0.held.contains_key(key)
+        self.0.held.get(key).map(Hold::Since)
     }
 
-    /// Forgets that an object is held: it was removed by hand.
-    pub(crate) fn forget(&self, key: &StoreKey) {
+    /// Sends nobody to an object for a while: somebody else changes it.
+    pub(crate) fn doubt(&self, key: &StoreKey) {
+        self.0.doubted.insert(key.clone(), ());
         self.0.held.invalidate(key);
     }
 
@@ -177,9 +197,11 @@ impl Uses {
 }
 
 impl Shared {
-    fn is_held(&self, key: &StoreKey, modified: SystemTime) -> bool {
-        let age = modified.elapsed().unwrap_or_default();
-        age < self.policy.grace / 2 || self.held.contains_key(key)
+    fn hold(&self, key: &StoreKey, modified: SystemTime) -> Option<Hold> {
+        if modified.elapsed().unwrap_or_default() < self.policy.grace / 2 {
+            return Some(Hold::Young);
+        }
+        self.held.get(key).map(Hold::Since)
     }
 
     fn pending(&self) -> MutexGuard<'_, Pending> {
@@ -246,7 +268,7 @@ impl Shared {
         let Ok(Ok(doomed)) = doomed else { return };
         for ((key, _), _) in uses {
             if !doomed.contains(&key) {
-                self.held.insert(key, ());
+                self.held.insert(key, Instant::now());
             }
         }
     }
@@ -347,7 +369,7 @@ mod tests {
     fn start(store: &Arc<FaultyStore<FsStore>>) -> Uses {
         let policy = UsePolicy { flush_every: Duration::from_secs(3600), ..UsePolicy::default() };
         let store: Arc<dyn ObjectStore> = Arc::clone(store) as _;
-        Uses::start(store, policy, &Registry::new()).unwrap()
+        Uses::start(store, policy, Duration::from_secs(60), &Registry::new()).unwrap()
     }
 
     fn store() -> (tempfile::TempDir, Arc<FaultyStore<FsStore>>) {
@@ -385,13 +407,14 @@ mod tests {
         let (_directory, store) = store();
         let uses = start(&store);
         let old = SystemTime::UNIX_EPOCH;
-        assert!(uses.hold(&key("new"), SystemTime::now()).await);
+        assert_eq!(uses.hold(&key("new"), SystemTime::now()).await, Some(Hold::Young));
         assert!(lines(&store).await.is_empty(), "what was just written needs no use");
-        assert!(uses.hold(&key("a"), old).await);
+        let hold = uses.hold(&key("a"), old).await;
+        assert!(matches!(hold, Some(Hold::Since(_))), "{hold:?}");
         assert_eq!(&*lines(&store).await[0].object, "crates-io/crates/a/a-1.0.0.crate");
         store.set(Some(StoreFault::Writes));
-        assert!(uses.hold(&key("a"), old).await, "it still is");
-        assert!(!uses.hold(&key("b"), old).await);
+        assert_eq!(uses.hold(&key("a"), old).await, hold, "it still is");
+        assert_eq!(uses.hold(&key("b"), old).await, None);
     }
 
     #[tokio::test]
@@ -399,10 +422,19 @@ mod tests {
         let (_directory, store) = store();
         let uses = start(&store);
         let list = doom(&*store, &[key("a")]).await.unwrap();
-        assert!(!uses.hold(&key("a"), SystemTime::UNIX_EPOCH).await);
-        assert!(uses.hold(&key("b"), SystemTime::UNIX_EPOCH).await);
+        assert!(uses.hold(&key("a"), SystemTime::UNIX_EPOCH).await.is_none());
+        assert!(uses.hold(&key("b"), SystemTime::UNIX_EPOCH).await.is_some());
         reprieve(&*store, &list).await.unwrap();
-        assert!(uses.hold(&key("a"), SystemTime::UNIX_EPOCH).await);
+        assert!(uses.hold(&key("a"), SystemTime::UNIX_EPOCH).await.is_some());
+    }
+
+    #[tokio::test]
+    async fn nobody_is_sent_to_what_somebody_else_changes() {
+        let (_directory, store) = store();
+        let uses = start(&store);
+        uses.doubt(&key("a"));
+        assert!(uses.hold(&key("a"), SystemTime::now()).await.is_none());
+        assert!(uses.hold(&key("b"), SystemTime::now()).await.is_some());
     }
 
     #[tokio::test]

@@ -11,11 +11,11 @@ use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
 use axum::routing::{get, post};
-use crateport_cache::Cache;
+use crateport_cache::{Cache, Purge};
 use crateport_coord::Health;
 use crateport_operate::Sources;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
-use crateport_types::{CrateName, CrateVersion, RegistryId, StoreKey};
+use crateport_types::{InvalidName, InvalidRegistryId, InvalidVersion, StoreKey};
 use crateport_upstream::Condition;
 use serde::Deserialize;
 use serde_json::json;
@@ -138,28 +138,35 @@ async fn purge(
         (status, [(CONTENT_TYPE, "application/json")], format!("{told}\n"))
     };
     let refused = |error: String| told(StatusCode::BAD_REQUEST, json!({"error": error}));
-    let (name, version) = (query.name.parse::<CrateName>(), query.version.as_deref());
-    let (registry, name) = match (query.registry.parse::<RegistryId>(), name) {
-        (Ok(registry), Ok(name)) => (registry, name),
-        (Err(error), _) => return refused(error.to_string()),
-        (_, Err(error)) => return refused(error.to_string()),
+    let what = match query.purge() {
+        Ok(what) => what,
+        Err(sentence) => return refused(sentence),
     };
-    if !ops.cache.registries().any(|(id, _)| *id == registry) {
-        return refused(format!("no registry `{registry}` is configured here"));
+    if !ops.cache.registries().any(|(id, _)| *id == what.registry) {
+        return refused(format!("no registry `{}` is configured here", what.registry));
     }
-    let version = match version.map(str::parse::<CrateVersion>).transpose() {
-        Ok(version) => version,
-        Err(error) => return refused(error.to_string()),
-    };
     let (store, coordinator) = (&**ops.cache.store(), &**ops.cache.coordinator());
-    let purge = crateport_cache::purge(store, coordinator, &registry, &name, version.as_ref());
+    let purge = crateport_cache::purge(store, coordinator, &what, ops.purge_poll);
     match Box::pin(purge).await {
         Ok(purged) => {
-            tokio::time::sleep(crateport_cache::holds_after(ops.purge_poll)).await;
             let told_of = json!({"crates": purged.crates, "index_files": purged.index_files});
             told(StatusCode::OK, told_of)
         }
         Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, json!({"error": error.to_string()})),
+    }
+}
+
+impl PurgeQuery {
+    fn purge(self) -> Result<Purge, String> {
+        let version = self.version.map(|version| version.parse()).transpose();
+        Ok(Purge {
+            registry: self
+                .registry
+                .parse()
+                .map_err(|error: InvalidRegistryId| error.to_string())?,
+            name: self.name.parse().map_err(|error: InvalidName| error.to_string())?,
+            version: version.map_err(|error: InvalidVersion| error.to_string())?,
+        })
     }
 }
 

@@ -1,7 +1,7 @@
 //! Bundles: what lock files need, in one file that can be carried to where there is no network.
 //!
 //! ```text
-//! *.tar.zst                  zstd with its own checksum, and in it a tar of
+//! *.tar.zst                  zstd with a checksum of its own, and in it a tar of
 //!   bundle.json              the manifest: every other file with its size and digest, in order
 //!   v1/<registry>/crates/…   crates
 //!   v1/<dist>/…              dist files, and contents of those that change
@@ -62,6 +62,12 @@ pub enum BundleError {
     #[error("{key} is not in the store")]
     Missing {
         /// Which.
+        key: StoreKey,
+    },
+    /// Nobody would be served what is in it.
+    #[error("the bundle has {key}, and no registry or dist origin of that id is configured here")]
+    NotConfigured {
+        /// What.
         key: StoreKey,
     },
     /// It builds on another one.

@@ -11,8 +11,10 @@ mod last_uses;
 mod lockfile;
 mod merge;
 mod retention;
+mod rustup;
 mod sweep;
 mod toolchain;
+mod turn;
 mod verify;
 mod walk;
 mod warm;
@@ -21,6 +23,7 @@ pub use bundle::{BundleError, Export, Exported, Import, Imported, read_manifest_
 pub use error::OperateError;
 pub use lockfile::{InvalidLockfile, Lockfile, NeededCrate, Needs, Sources};
 pub use retention::{Retention, Verdict};
+pub use rustup::Rustup;
 pub use sweep::{Deed, Removal, Sweeper, Swept, Tally};
 pub use toolchain::{Channel, InvalidChannel, Toolchain};
 pub use verify::{Fault, Finding, Repair, Scope, Verified, Verifier};

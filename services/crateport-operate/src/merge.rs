@@ -1,14 +1,14 @@
 //! Batches of uses of days that are over, merged: a replica writes many small ones, and they are kept for long.
 //!
 //! What is merged has the same name whoever merges it, and names its parts, so dying in between or doing it twice
-//! counts nothing twice.
+//! counts nothing twice. Whoever finds that a part has gone leaves the rest to the one who took it.
 
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use crateport_cache::uses::{BatchHead, BatchWriter, read_batch};
 use crateport_store::{ObjectStore, PutOptions};
-use crateport_types::{Area, Day, StoreKey};
+use crateport_types::{Area, Day, Hasher, StoreKey};
 use tracing::warn;
 
 use crate::OperateError;
@@ -61,14 +61,12 @@ async fn merge_day(store: &dyn ObjectStore, day: Day) -> Result<(), OperateError
             drop_parts(store, &mut parts, &taken).await?;
         }
     }
-    let mut number = merged.len();
     while parts.len() > 1 {
-        let taken = merge_some(store, &parts, &StoreKey::merged_usage(day, number)).await?;
+        let taken = merge_some(store, day, &parts).await?;
         if taken.is_empty() {
             break;
         }
         drop_parts(store, &mut parts, &taken).await?;
-        number += 1;
     }
     Ok(())
 }
@@ -76,17 +74,19 @@ async fn merge_day(store: &dyn ObjectStore, day: Day) -> Result<(), OperateError
 /// Takes parts into one batch, and tells which.
 async fn merge_some(
     store: &dyn ObjectStore,
+    day: Day,
     parts: &[StoreKey],
-    into: &StoreKey,
 ) -> Result<Vec<String>, OperateError> {
     let (mut taken, mut packed, mut size_bytes): (_, Vec<Bytes>, _) = (Vec::new(), Vec::new(), 0);
+    let mut names = Hasher::default();
     for key in parts {
-        let Some(bytes) = bytes(store, key).await? else { continue };
+        let Some(bytes) = bytes(store, key).await? else { return Ok(Vec::new()) };
         if let Err(error) = read_batch(&bytes, |_| {}, |_| {}) {
             warn!(%key, %error, "uses cannot be read, and stay as they are");
             continue;
         }
         size_bytes += bytes.len();
+        names.update(key.as_str().as_bytes());
         taken.push(key.as_str().to_owned());
         packed.push(bytes);
         if size_bytes >= MERGED_BYTES_MAX {
@@ -102,7 +102,8 @@ async fn merge_some(
         // Read a moment ago, from the same bytes.
         let _ = read_batch(&bytes, |_| {}, |line| writer.line(&line));
     }
-    store.put(into, writer.finish().into(), PutOptions::default()).await?;
+    let into = StoreKey::merged_usage(day, &names.finish());
+    store.put(&into, writer.finish().into(), PutOptions::default()).await?;
     Ok(taken)
 }
 

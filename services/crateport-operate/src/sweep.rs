@@ -1,28 +1,28 @@
 //! Sweeping: what was not used for long, or the least recently used when the store is too large.
 //!
-//! Only what can be fetched again goes: crates of registries and dist files of origins that are cached here. Index files stay; they are small, and
-//! tell what there is. The store is listed twice, once to see how much must go and once to remove it, so memory holds a
+//! Only what can be fetched again goes: crates of registries and dist files of origins that are cached here. Index files
+//! stay; they are small, and tell what there is. The store is listed twice, once to see how much must go and once to remove it, so memory holds a
 //! page of keys and one number per used object.
 //!
 //! Deleting is safe beside replicas that serve: see `crateport_cache::uses` for their half. The keys of each round are
 //! named in the store, then the uses that were written meanwhile are read, and only then is deleted what still has
-//! none. A body that is being streamed from an object goes on to its end.
+//! none and is not new. A body that is being streamed from an object goes on to its end.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crateport_cache::uses::{doom, reprieve};
-use crateport_coord::{Claim, Coordinator, Lease, Note};
-use crateport_store::{ObjectMeta, ObjectStore};
+use crateport_coord::{Coordinator, Note};
+use crateport_store::{ObjectMeta, ObjectStore, StoreError};
 use crateport_types::{Area, Day, DistClass, DistId, DistObject, Named, RegistryId, StoreKey};
 use futures_util::StreamExt as _;
-use tokio::time::{Instant, sleep};
-use tracing::{debug, warn};
+use tracing::warn;
 
 use crate::last_uses::LastUses;
 use crate::merge::merge;
 use crate::retention::{Ages, Judge, Minute};
+use crate::turn::{TAKE_AGAIN_AFTER, Turn};
 use crate::walk::Walk;
 use crate::{OperateError, Retention, Verdict};
 
@@ -83,7 +83,7 @@ pub struct Swept {
     pub surplus: Tally,
     /// What stayed only because it was used a short while ago.
     pub graced: Tally,
-    /// What was about to go, and was used in this moment.
+    /// What was about to go, and was used or written in this moment.
     pub spared: Tally,
     /// What should have gone, and could not be deleted.
     pub failed: Tally,
@@ -102,9 +102,6 @@ const DELETES_AT_ONCE: usize = 16;
 /// A list that is older was left behind by a sweep that died.
 const LIST_AGE_MAX: Duration = Duration::from_secs(3600);
 const LISTED_MAX: usize = 1000;
-/// How long a coordinator that does not answer is waited for.
-const CLAIM_WAIT_MAX: Duration = Duration::from_secs(3);
-const CLAIM_AGAIN_AFTER: Duration = Duration::from_millis(100);
 
 impl Swept {
     /// What the store holds after.
@@ -137,9 +134,9 @@ impl Sweeper {
         deed: Deed,
         removed: impl FnMut(&Removal<'_>) + Send,
     ) -> Result<Swept, OperateError> {
-        let lease = self.lease().await?;
-        let swept = Box::pin(self.sweep_under_lease(retention, deed, removed)).await;
-        give_back(lease, None).await;
+        let mut turn = self.turn().await?;
+        let swept = Box::pin(turn.during(self.sweep_in_turn(retention, deed, removed))).await;
+        turn.end(None).await;
         swept
     }
 
@@ -154,39 +151,26 @@ impl Sweeper {
         every: Duration,
         removed: impl FnMut(&Removal<'_>) + Send,
     ) -> Result<Option<Swept>, OperateError> {
-        let key = StoreKey::sweep_lease();
-        let lease = match self.lease().await {
+        let mut turn = match self.turn().await {
             Err(OperateError::Busy) => return Ok(None),
-            lease => lease?,
+            turn => turn?,
         };
-        // The note says that there is nothing to sweep for now.
-        if let Ok(Some(_)) = self.coordinator.recall(&key).await {
-            give_back(lease, None).await;
+        // A note says that there is nothing to sweep for now.
+        if turn.recall().await.is_some() {
+            turn.end(None).await;
             return Ok(None);
         }
-        let swept = Box::pin(self.sweep_under_lease(retention, Deed::Remove, removed)).await;
-        give_back(lease, swept.is_ok().then_some((Note::Absent, every / 2))).await;
+        let sweep = self.sweep_in_turn(retention, Deed::Remove, removed);
+        let swept = Box::pin(turn.during(sweep)).await;
+        turn.end(swept.is_ok().then_some((Note::Absent, every / 2))).await;
         swept.map(Some)
     }
 
-    /// Without a coordinator two may sweep at once, which is waste and nothing worse.
-    async fn lease(&self) -> Result<Option<Lease>, OperateError> {
-        let deadline = Instant::now() + CLAIM_WAIT_MAX;
-        loop {
-            match self.coordinator.claim(&StoreKey::sweep_lease()).await {
-                Ok(Claim::Lead(lease)) => return Ok(Some(lease)),
-                Ok(Claim::Follow) => return Err(OperateError::Busy),
-                // A program that has just begun may not be connected yet.
-                Err(_) if Instant::now() < deadline => sleep(CLAIM_AGAIN_AFTER).await,
-                Err(error) => {
-                    warn!(%error, "nobody tells whether another sweep is under way");
-                    return Ok(None);
-                }
-            }
-        }
+    async fn turn(&self) -> Result<Turn<'_>, OperateError> {
+        Turn::take(&*self.coordinator, StoreKey::sweep_lease(), TAKE_AGAIN_AFTER).await
     }
 
-    async fn sweep_under_lease(
+    async fn sweep_in_turn(
         &self,
         retention: &Retention,
         deed: Deed,
@@ -294,14 +278,15 @@ impl Sweeper {
             });
             spared.iter().for_each(|candidate| swept.spared.add(candidate.meta.size_bytes));
             let deletes = doomed.into_iter().map(async |candidate| {
-                let deleted = store.delete(&candidate.key).await;
+                let deleted = delete_if_old(store, &candidate.key, judge).await;
                 (candidate, deleted)
             });
             let mut deletes = futures_util::stream::iter(deletes).buffered(DELETES_AT_ONCE);
             while let Some((candidate, deleted)) = deletes.next().await {
                 match deleted {
-                    Ok(true) => gone.push(candidate),
-                    Ok(false) => {}
+                    Ok(Deleted::Gone) => gone.push(candidate),
+                    Ok(Deleted::BeforeUs) => {}
+                    Ok(Deleted::Spared) => swept.spared.add(candidate.meta.size_bytes),
                     Err(error) => {
                         warn!(key = %candidate.key, %error, "could not be deleted");
                         swept.failed.add(candidate.meta.size_bytes);
@@ -321,6 +306,26 @@ impl Sweeper {
         }
         Ok(())
     }
+}
+
+enum Deleted {
+    Gone,
+    /// By somebody else.
+    BeforeUs,
+    /// It was written again since it was listed.
+    Spared,
+}
+
+async fn delete_if_old(
+    store: &dyn ObjectStore,
+    key: &StoreKey,
+    judge: &Judge,
+) -> Result<Deleted, StoreError> {
+    let Some(meta) = store.head(key).await? else { return Ok(Deleted::BeforeUs) };
+    if judge.is_graced(Minute::of(meta.modified)) {
+        return Ok(Deleted::Spared);
+    }
+    Ok(if store.delete(key).await? { Deleted::Gone } else { Deleted::BeforeUs })
 }
 
 /// Contents of files that change are small, and upstream may not have them any more.
@@ -346,13 +351,5 @@ impl Swept {
             _ => &mut self.unused,
         };
         tally.add(candidate.meta.size_bytes);
-    }
-}
-
-async fn give_back(lease: Option<Lease>, note: Option<(Note, Duration)>) {
-    if let Some(lease) = lease
-        && let Err(error) = lease.end(note).await
-    {
-        debug!(%error, "the lease of the sweep could not be given back");
     }
 }

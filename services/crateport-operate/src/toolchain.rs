@@ -7,6 +7,7 @@ use std::str::FromStr;
 use crateport_types::{Day, DistId, DistPath, Resource, Sha256};
 use serde::Deserialize;
 
+use crate::warm::read_again;
 use crate::{Cold, Place, Wanted};
 
 /// A toolchain to have.
@@ -121,25 +122,17 @@ impl Toolchain {
     ///
     /// When the manifest cannot be had, or has not what is wanted.
     pub async fn files(&self, place: &dyn Place) -> Result<Vec<Wanted>, Cold> {
-        let lacks = |why: String| Cold { why, retry_after: None };
-        let manifest = self.channel.manifest().ok_or_else(|| lacks(InvalidChannel.to_string()))?;
+        let manifest = self.channel.manifest().ok_or_else(|| Cold::for_good(&InvalidChannel))?;
         // rustup asks for the checksum first.
-        let paths = manifest.sum().into_iter().chain([manifest]);
-        let mut files = Vec::new();
-        let mut bytes = None;
-        for path in paths {
-            let wanted = self.wanted(path, None);
-            bytes = Some(crate::warm::read_again(place, &wanted, MANIFEST_BYTES_MAX).await?);
-            files.push(wanted);
-        }
-        let bytes = bytes.unwrap_or_default();
-        let text = std::str::from_utf8(&bytes).map_err(|error| lacks(error.to_string()))?;
-        let manifest =
-            toml::from_str::<Manifest>(text).map_err(|error| lacks(error.to_string()))?;
-        for (path, checksum) in self.pick(&manifest).map_err(lacks)? {
-            files.push(self.wanted(path, Some(checksum)));
-        }
-        Ok(files)
+        let sum = manifest.sum().ok_or_else(|| Cold::for_good(&InvalidChannel))?;
+        let (sum, manifest) = (self.wanted(sum, None), self.wanted(manifest, None));
+        read_again(place, &sum, MANIFEST_BYTES_MAX).await?;
+        let bytes = read_again(place, &manifest, MANIFEST_BYTES_MAX).await?;
+        let text = std::str::from_utf8(&bytes).map_err(|error| Cold::for_good(&error))?;
+        let told = toml::from_str::<Manifest>(text).map_err(|error| Cold::for_good(&error))?;
+        let picked = self.pick(&told).map_err(|why| Cold { why, retry_after: None })?;
+        let picked = picked.into_iter().map(|(path, checksum)| self.wanted(path, Some(checksum)));
+        Ok([sum, manifest].into_iter().chain(picked).collect())
     }
 
     fn wanted(&self, path: DistPath, checksum: Option<Sha256>) -> Wanted {

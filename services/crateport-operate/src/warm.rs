@@ -15,6 +15,7 @@ use futures_util::StreamExt as _;
 use tokio::time::sleep;
 
 pub use self::here::Here;
+pub(crate) use self::here::{NOT_KEPT, settled};
 use crate::{Needs, OperateError};
 
 /// Where it shall be warm.
@@ -61,6 +62,20 @@ pub struct Cold {
     pub why: String,
     /// When it may work, if it may at all.
     pub retry_after: Option<Duration>,
+}
+
+impl Cold {
+    /// Trying again would be of no use.
+    pub(crate) fn for_good(why: &dyn std::error::Error) -> Self {
+        Self { why: why.to_string(), retry_after: None }
+    }
+
+    /// The lockfile and the registry do not agree.
+    #[must_use]
+    pub fn other_checksum() -> Self {
+        let why = "the registry's has another checksum than the lockfile's".to_owned();
+        Self { why, retry_after: None }
+    }
 }
 
 /// How far it is.

@@ -12,7 +12,7 @@
 //!                                                       one content of it, verified
 //! v1/check/<random>                                     written and deleted by `crateport check`
 //! v1/_usage/2026-01-31/<replica>-<random>               one batch of uses: who was served what, and when
-//! v1/_usage/2026-01-31/merged/0                         the batches of a day that is over, in one
+//! v1/_usage/2026-01-31/merged/<sha256>                  batches of a day that is over, in one; of their names
 //! v1/_sweep/lease                                       a name for the coordinator; no such object
 //! v1/_sweep/doomed/<random>                             the keys that a sweep is about to delete
 //! v1/_purge/latest                                      changes with every purge
@@ -163,17 +163,18 @@ impl StoreKey {
         Self(format!("{LAYOUT}/{USAGE}/{day}/{replica}-{unique:016x}").into())
     }
 
-    /// Batches of a day that is over, in one.
+    /// Batches of a day that is over, in one; `parts` is the digest of their names.
     #[must_use]
-    pub fn merged_usage(day: Day, number: usize) -> Self {
-        Self(format!("{LAYOUT}/{USAGE}/{day}/{MERGED}/{number}").into())
+    pub fn merged_usage(day: Day, parts: &Sha256) -> Self {
+        Self(format!("{LAYOUT}/{USAGE}/{day}/{MERGED}/{parts}").into())
     }
 
     /// Whether this is what [`Self::merged_usage`] names.
     #[must_use]
     pub fn is_merged_usage(&self) -> bool {
         let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
-        folder.starts_with(&Area::Usage.prefix()) && folder.ends_with("/merged")
+        let name = folder.rsplit_once('/').map_or("", |(_, name)| name);
+        folder.starts_with(&Area::Usage.prefix()) && name == MERGED
     }
 
     /// What the coordinator is asked for by the one who wants to sweep.
@@ -322,14 +323,15 @@ mod tests {
         let day: Day = "2026-01-31".parse().unwrap();
         for (key, expected) in [
             (StoreKey::usage(day, "a.b-1", 7), "v1/_usage/2026-01-31/a.b-1-0000000000000007"),
-            (StoreKey::merged_usage(day, 1), "v1/_usage/2026-01-31/merged/1"),
             (StoreKey::doomed(7), "v1/_sweep/doomed/0000000000000007"),
             (StoreKey::latest_purge(), "v1/_purge/latest"),
             (StoreKey::purge(7), "v1/_purge/marks/0000000000000007"),
         ] {
             assert_eq!(key.as_str(), expected);
         }
-        assert!(StoreKey::merged_usage(day, 1).is_merged_usage());
+        let merged = StoreKey::merged_usage(day, &Sha256::of(b""));
+        assert!(merged.as_str().starts_with("v1/_usage/2026-01-31/merged/e3b0c44298fc"));
+        assert!(merged.is_merged_usage());
         assert!(!StoreKey::usage(day, "merged", 1).is_merged_usage());
         for text in ["", "/a", "a//b", "../a", "a/..", "a/./b", "a\\b"] {
             assert_eq!(StoreKey::listed(text), None, "{text}");

@@ -29,7 +29,7 @@ use crateport_upstream::{
 
 pub(crate) use self::coord::{coordinator, redis};
 pub(crate) use self::metrics::metrics;
-pub(crate) use self::operate::{dists, retention, sources, sweeper};
+pub(crate) use self::operate::{dists, registries, retention, sources, sweeper};
 use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};

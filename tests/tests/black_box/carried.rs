@@ -1,134 +1,24 @@
-//! Crates carried ahead of those who need them: warmed caches, bundles, and a cache without a network.
+//! Bundles that are carried to where there is no network, and caches that never ask for anything.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use crateport_testkit::client::{Client, get};
+use crateport_testkit::client::get;
+use crateport_testkit::rustup::rustup_bytes;
 use crateport_testkit::{
-    Cargo, Crateport, CrateportOptions, Fault, On, Published, Rustup, ScriptedUpstream, Times,
-    krate, toolchain,
+    Cargo, Crateport, CrateportOptions, Published, Rustup, S3Server, ScriptedUpstream, krate,
+    release_rustup, toolchain,
 };
-use http::Method;
-use serde_json::Value;
 
 use crate::audit::stored_crates;
-use crate::house::{CRATES_IO, crate_url, crateport, index_file_url, options, outcome};
+use crate::house::{
+    CRATES_IO, crate_url, fs_store, get_until, index_file_url, lockfile, on_bucket, options,
+    outcome, text, until_none,
+};
 use crate::toolchains::distribution;
-use crate::tree;
-
-/// A lock file as cargo writes it, in a folder of its own.
-async fn lockfile(upstream: &ScriptedUpstream, dependencies: &[(&str, &str)]) -> (Cargo, PathBuf) {
-    let crateport = crateport(upstream).await;
-    let cargo =
-        Cargo::new().replaces_crates_io_with(&crateport.index_url(CRATES_IO)).project(|project| {
-            let project = dependencies
-                .iter()
-                .fold(project, |project, (name, version)| project.dep(name, version));
-            project.main("fn main() {}")
-        });
-    cargo.run(&["generate-lockfile"]).await.succeeds();
-    let path = cargo.work().join("Cargo.lock");
-    (cargo, path)
-}
-
-fn text(path: &Path) -> &str {
-    path.to_str().unwrap()
-}
-
-fn fs_store(folder: &Path) -> String {
-    format!("fs:{}", folder.display())
-}
-
-/// A cache that fetches what it is asked for, and nothing ahead of it.
-async fn literal(upstream: &ScriptedUpstream) -> Crateport {
-    Crateport::start(options(upstream).flag("--fetch-ahead-max", "0")).await
-}
 
 /// A cache that has a store, and nothing else in the world.
 async fn offline(upstream: &ScriptedUpstream, store: &Path) -> Crateport {
     Crateport::start(options(upstream).store(store).argument("--offline")).await
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_warmed_is_there_when_upstream_is_gone() {
-    let upstream = ScriptedUpstream::start().await;
-    tree::publish(&upstream);
-    let first = crateport(&upstream).await;
-    let lock = {
-        let cargo = tree::cargo(&first);
-        cargo.run(&["generate-lockfile"]).await.succeeds();
-        cargo.read_lock()
-    };
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("Cargo.lock");
-    std::fs::write(&path, &lock).unwrap();
-
-    let second = literal(&upstream).await;
-    upstream.forget_requests();
-    let warm = ["warm", text(&path), "--to", second.url()];
-    let first_run = options(&upstream).run(&warm).await.succeeds();
-    let crates = tree::CRATES;
-    assert!(first_run.stdout.contains("0 were there already"), "{}", first_run.stdout);
-    assert!(
-        first_run.stdout.contains(&format!(", {} fetched", 2 * crates)),
-        "{}",
-        first_run.stdout
-    );
-    let again = options(&upstream).run(&warm).await.succeeds();
-    assert!(again.stdout.contains("0 fetched (0 B), 0 failed"), "{}", again.stdout);
-
-    upstream.stop();
-    let cargo = tree::cargo(&second).lock(&lock);
-    cargo.run(&["fetch", "--locked"]).await.succeeds();
-}
-
-#[tokio::test]
-async fn a_store_is_warmed_without_a_cache_and_says_what_it_lacks() {
-    let upstream = ScriptedUpstream::start().await;
-    krate("a", "1.0.0").dep("b", "1").publish(&upstream);
-    let b = krate("b", "1.0.0").publish(&upstream);
-    let (_cargo, path) = lockfile(&upstream, &[("a", "1")]).await;
-    let folder = tempfile::tempdir().unwrap();
-    let store = fs_store(folder.path());
-    let gone = On::Path("/dl/b/1.0.0/download".to_owned());
-    upstream.fault(gone, Fault::Status(404), Times::Always);
-    let warm = ["warm", text(&path), "--store", &store, "--fetch-ahead-max", "0"];
-    let run = options(&upstream).run(&warm).await.fails().says("failed  crates-io b 1.0.0: ");
-    assert!(run.stdout.contains("3 fetched") && run.stdout.contains("1 failed"), "{}", run.stdout);
-    upstream.heal();
-    let run = options(&upstream).run(&warm).await.succeeds();
-    assert!(run.stdout.starts_with("3 were there already, 1 fetched"), "{}", run.stdout);
-    assert_eq!(stored_crates(folder.path()).len(), 2);
-
-    // Another crate under the locked name is told, not taken for the same.
-    let lock = std::fs::read_to_string(&path).unwrap();
-    std::fs::write(&path, lock.replace(&b.cksum, &"0".repeat(64))).unwrap();
-    options(&upstream).run(&warm).await.fails().says("another checksum");
-}
-
-#[tokio::test]
-async fn the_ops_listener_warms_with_a_lockfile_and_tells_each_step() {
-    let upstream = ScriptedUpstream::start().await;
-    krate("a", "1.0.0").dep("b", "1").publish(&upstream);
-    krate("b", "1.0.0").publish(&upstream);
-    let (_cargo, path) = lockfile(&upstream, &[("a", "1")]).await;
-    let crateport = literal(&upstream).await;
-    let url = format!("{}/warm", crateport.ops_url());
-    let warm = async |body: Vec<u8>| {
-        Client::h1().request(Method::POST, url.as_str()).body(body).send().await
-    };
-    let lock = std::fs::read(&path).unwrap();
-    for (fetched, present) in [(4, 0), (0, 4)] {
-        let answer = warm(lock.clone()).await;
-        assert_eq!(answer.header("content-type"), Some("application/x-ndjson"));
-        let lines = answer.text().lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let lines = lines.collect::<Vec<_>>();
-        assert_eq!(lines.len(), 5, "{}", answer.text());
-        assert!(lines[..4].iter().all(|line| line["total"] == 4 && line["what"].is_string()));
-        let summary = &lines[4]["summary"];
-        assert_eq!((&summary["fetched"], &summary["present"]), (&fetched.into(), &present.into()));
-        assert_eq!(summary["complete"], true);
-    }
-    assert_eq!(warm(b"<html>".to_vec()).await.status, 400);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,7 +37,7 @@ async fn a_bundle_is_carried_to_where_there_is_no_network_and_builds_there() {
     let (here, far) = (fs_store(&here.path().join("store")), fs_store(there.path()));
     let lock = text(&path);
     let export = ["export", "--lockfile", lock, "-o", text(&bundle), "--store", &here];
-    options(&upstream).run(&export).await.succeeds().says("holds 2 objects");
+    options(&upstream).run(&export).await.succeeds().says("holds 2 objects and 3 texts");
     upstream.stop();
     let import = ["import", text(&bundle), "--store", &far];
     options(&upstream).run(&import).await.succeeds().says("imported 2 crates");
@@ -197,8 +87,7 @@ async fn a_bundle_builds_on_an_earlier_one() {
     let since = [text(&second), "--since-bundle", text(&first), "--index-ttl", "0s"];
     let run = options.run(&[&export[..], &since].concat()).await.succeeds();
     assert!(
-        run.stdout.contains("holds 1 objects")
-            && run.stdout.contains("1 objects are in the earlier"),
+        run.stdout.contains("holds 1 object and") && run.stdout.contains("\n1 object more must"),
         "{}",
         run.stdout
     );
@@ -216,7 +105,7 @@ async fn a_bundle_builds_on_an_earlier_one() {
     let url = index_file_url(&crateport, &upstream, "a");
     assert_eq!(get(&url).send().await.text().lines().count(), 1);
     import(&second, &stores[1]).await.succeeds();
-    crate::house::get_until(&url, |answer| answer.text().lines().count() == 2).await;
+    get_until(&url, |answer| answer.text().lines().count() == 2).await;
     for version in ["1.0.0", "1.1.0"] {
         assert_eq!(get(crate_url(&crateport, "a", version)).send().await.status, 200);
     }
@@ -255,37 +144,79 @@ async fn a_bundle_that_was_altered_or_cut_brings_nothing_to_light() {
 }
 
 #[tokio::test]
-async fn a_toolchain_is_warmed_and_carried_to_where_there_is_no_network() {
+async fn a_toolchain_and_rustup_itself_are_carried_to_where_there_is_no_network() {
     let upstream = ScriptedUpstream::start().await;
     toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
-    let (here, there) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let install = ["toolchain", "install", "stable", "--profile", "minimal", "--no-self-update"];
-    let wanted = ["--toolchain", "stable", "--profile", "minimal"];
-    let options = distribution(&upstream).store(here.path());
-    let crateport = Crateport::start(options.clone()).await;
-    let warm = [&["warm", "--to", crateport.url()], &wanted[..]].concat();
-    options.run(&warm).await.succeeds().says("0 failed");
-    let again = options.run(&warm).await.succeeds();
-    assert!(again.stdout.contains("0 fetched"), "{}", again.stdout);
-    let hits = upstream.total_hits();
-    let rustup = Rustup::of(crateport.url()).installed().await;
-    rustup.run(&install).await.succeeds();
-    assert_eq!(upstream.total_hits(), hits, "all of it was there");
-    drop(crateport);
-
-    let (bundle, store) = (there.path().join("bundle.tar.zst"), fs_store(here.path()));
-    let export = [&["export", "-o", text(&bundle), "--store", &store], &wanted[..]].concat();
+    release_rustup(&upstream, "9.9.9", &rustup_bytes());
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let (first, second, far) = (at("first.tar.zst"), at("second.tar.zst"), at("there"));
+    let (here, there) = (fs_store(&at("here")), fs_store(&far));
+    let options = distribution(&upstream);
+    let wanted = ["--toolchain", "stable", "--profile", "minimal", "--rustup", "--store", &here];
+    let export = [&["export", "-o", text(&first)], &wanted[..]].concat();
     options.run(&export).await.succeeds();
+    let more = ["--since-bundle", text(&first), "--component", "rust-docs"];
+    let export = [&["export", "-o", text(&second)], &wanted[..], &more].concat();
+    options.run(&export).await.succeeds().says("holds 1 object and");
     upstream.stop();
-    let far = there.path().join("store");
-    let import = ["import", text(&bundle), "--store", &fs_store(&far)];
-    options.run(&import).await.succeeds().says(" dist files");
-    options.run(&["verify", "--store", &fs_store(&far)]).await.succeeds();
-    let crateport =
-        Crateport::start(distribution(&upstream).store(&far).argument("--offline")).await;
-    let rustup = Rustup::of(crateport.url()).installed().await;
-    rustup.run(&install).await.succeeds();
-    assert_eq!(rustup.prints("stable", "rustc").await, "rustc 1.0.0 (tiny)");
+    for bundle in [&first, &second] {
+        options.run(&["import", text(bundle), "--store", &there]).await.succeeds();
+    }
+    options.run(&["verify", "--store", &there]).await.succeeds();
+
+    let offline = distribution(&upstream).store(&far).argument("--offline");
+    let crateport = Crateport::start(offline).await;
+    let home = Rustup::of(crateport.url());
+    let url = format!("{}/rustup/rustup-init.sh", crateport.url());
+    let install = format!("curl -fsSL {url} | sh -s -- -y --profile minimal");
+    home.shell(&install).await.succeeds();
+    home.run(&["component", "add", "rust-docs"]).await.succeeds();
+    assert_eq!(home.prints("stable", "rustc").await, "rustc 1.0.0 (tiny)");
+    home.run(&["self", "update"]).await.succeeds();
+    assert_eq!(home.run(&["toolchain", "install", "beta"]).await.fails().status.code(), Some(1));
+}
+
+#[tokio::test]
+async fn a_bundle_can_be_carried_into_a_bucket() {
+    let (s3, upstream) = (S3Server::start().await, ScriptedUpstream::start().await);
+    let a = krate("a", "1.0.0").payload(300_000).publish(&upstream);
+    let (_cargo, lock) = lockfile(&upstream, &[("a", "1")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (bundle, here) = (folder.path().join("bundle.tar.zst"), fs_store(&folder.path().join("a")));
+    let export = ["export", "--lockfile", text(&lock), "-o", text(&bundle), "--store", &here];
+    options(&upstream).run(&export).await.succeeds();
+    upstream.stop();
+    let far = on_bucket(options(&upstream), &s3);
+    let (store, endpoint) = (format!("s3://{}/fleet", S3Server::BUCKET), s3.endpoint());
+    let into = ["--store", &store, "--s3-endpoint", &endpoint];
+    far.run(&[&["import", text(&bundle)], &into[..]].concat()).await.succeeds();
+    far.run(&[&["verify"], &into[..]].concat()).await.succeeds();
+    let settings = far.clone().argument("--offline").flag("--delivery", "redirect");
+    let crateport = Crateport::start(settings).await;
+    let answer = get(crate_url(&crateport, "a", "1.0.0")).send().await;
+    assert_eq!(answer.status, 302);
+    assert_eq!(get(answer.header("location").unwrap()).send().await.body, a.bytes);
+    // Its base is the bucket, and so it is a registry by itself.
+    assert!(s3.keys().iter().any(|key| key.ends_with("v1/crates-io/index/config.json")));
+}
+
+#[tokio::test]
+async fn a_bundle_of_a_registry_that_nobody_is_served_here_is_refused() {
+    let upstream = ScriptedUpstream::start().await;
+    krate("a", "1.0.0").publish(&upstream);
+    let (_cargo, lock) = lockfile(&upstream, &[("a", "1")]).await;
+    let folder = tempfile::tempdir().unwrap();
+    let (bundle, here) = (folder.path().join("bundle.tar.zst"), fs_store(&folder.path().join("a")));
+    let export = ["export", "--lockfile", text(&lock), "-o", text(&bundle), "--store", &here];
+    options(&upstream).run(&export).await.succeeds();
+    let there = folder.path().join("b");
+    let elsewhere = CrateportOptions::default()
+        .config("[registries.crates-io]\nenabled = false\n")
+        .run(&["import", text(&bundle), "--store", &fs_store(&there)])
+        .await;
+    elsewhere.fails().says("no registry or dist origin of that id is configured here");
+    assert!(stored_crates(&there).is_empty());
 }
 
 #[tokio::test]
@@ -295,12 +226,9 @@ async fn a_cache_that_is_offline_never_asks_upstream() {
     let folder = tempfile::tempdir().unwrap();
     let online = Crateport::start(options(&upstream).store(folder.path())).await;
     assert_eq!(get(crate_url(&online, "a", "1.0.0")).send().await.body, a.bytes);
-    crate::house::until_none(async || {
-        stored_crates(folder.path()).is_empty().then_some("no crate")
-    })
-    .await;
+    until_none(async || stored_crates(folder.path()).is_empty().then_some("no crate")).await;
     let url = index_file_url(&online, &upstream, "a");
-    crate::house::get_until(&url, |answer| outcome(answer) == "hit").await;
+    get_until(&url, |answer| outcome(answer) == "hit").await;
     let mut online = online;
     online.terminate();
     assert!(online.wait().await.success());

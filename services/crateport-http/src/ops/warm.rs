@@ -20,7 +20,7 @@ use axum::response::{IntoResponse, Response};
 use crateport_operate::{Cold, Here, Lockfile, Needs, Step, Warmed, Warmth, warm};
 use futures_util::stream;
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::OpsConfig;
 
@@ -28,25 +28,36 @@ use super::OpsConfig;
 pub(super) const BODY_BYTES_MAX: usize = 16 << 20;
 /// Things that are fetched at once for one request.
 const AT_ONCE: usize = 32;
+/// Requests that are worked on at once; more are told to come again.
+const WARMINGS_MAX: usize = 4;
+
+static WARMINGS: Semaphore = Semaphore::const_new(WARMINGS_MAX);
 
 pub(super) async fn answer(State(ops): State<Arc<OpsConfig>>, body: Bytes) -> Response {
     let parsed = std::str::from_utf8(&body).ok().map(Lockfile::parse);
     let lockfile = match parsed {
         Some(Ok(lockfile)) => lockfile,
-        Some(Err(error)) => return refused(&error.to_string()),
-        None => return refused("it is no Cargo.lock: it is not UTF-8"),
+        Some(Err(error)) => return refused(StatusCode::BAD_REQUEST, &error.to_string()),
+        None => return refused(StatusCode::BAD_REQUEST, "it is no Cargo.lock: it is not UTF-8"),
+    };
+    let Ok(permit) = WARMINGS.try_acquire() else {
+        return refused(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "enough lock files are being warmed already",
+        );
     };
     let needs = Needs::of(&[lockfile], &ops.sources);
-    // Lines wait in memory, as many as there are things to fetch at the most: the work does not wait for its reader.
-    let (lines, received) = mpsc::unbounded_channel::<Value>();
+    // All lines have room, the last one too: the work does not wait for its reader.
+    let (lines, received) = mpsc::channel::<Value>(needs.wanted().len() + 1);
     let place = Here(ops.cache.clone());
     let work = tokio::spawn(async move {
-        let told = |step: Step<'_>| drop(lines.send(line(&step)));
+        let told = |step: Step<'_>| drop(lines.try_send(line(&step)));
         let last = match Box::pin(warm(&place, &needs, AT_ONCE, told)).await {
             Ok(warmed) => summary(&warmed),
             Err(error) => json!({"error": error.to_string()}),
         };
-        drop(lines.send(last));
+        drop(lines.try_send(last));
+        drop(permit);
     });
     let reader = Reader { received, work };
     let body = stream::unfold(reader, async |mut reader| {
@@ -58,7 +69,7 @@ pub(super) async fn answer(State(ops): State<Arc<OpsConfig>>, body: Bytes) -> Re
 
 /// Ends the work when it is dropped.
 struct Reader {
-    received: mpsc::UnboundedReceiver<Value>,
+    received: mpsc::Receiver<Value>,
     work: tokio::task::JoinHandle<()>,
 }
 
@@ -68,9 +79,9 @@ impl Drop for Reader {
     }
 }
 
-fn refused(why: &str) -> Response {
+fn refused(status: StatusCode, why: &str) -> Response {
     let body = format!("{}\n", json!({"error": why}));
-    (StatusCode::BAD_REQUEST, [(CONTENT_TYPE, "application/json")], body).into_response()
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }
 
 fn line(step: &Step<'_>) -> Value {

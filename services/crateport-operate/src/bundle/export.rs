@@ -33,12 +33,12 @@ pub struct Export {
 /// What was packed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// Crates in it.
-    pub crates: usize,
-    /// Crates left out, because an earlier bundle brought them.
+    /// Crates and dist files in it.
+    pub objects: usize,
+    /// Those left out, because an earlier bundle brought them.
     pub left_out: usize,
-    /// Index files in it.
-    pub index_files: usize,
+    /// Index files in it, and what else tells of the objects.
+    pub texts: usize,
     /// The size of the bundle.
     pub size_bytes: u64,
 }
@@ -76,14 +76,14 @@ impl Export {
     /// When something is not in the store or not right, or the file cannot be written.
     pub async fn write(&self, needs: &Needs, path: &Path) -> Result<Exported, BundleError> {
         let contents = self.gather(needs).await?;
-        let is_crate = |content: &&Content| matches!(content, Content::Stored(..));
-        let crates = contents.objects.iter().filter(is_crate).count();
+        let is_stored = |content: &&Content| matches!(content, Content::Stored(..));
+        let objects = contents.objects.iter().filter(is_stored).count();
         let left_out = contents.manifest.assumes.len();
-        let index_files = contents.manifest.entries.len() - crates;
+        let texts = contents.manifest.entries.len() - objects;
         let (store, path, handle) = (Arc::clone(&self.store), path.to_owned(), Handle::current());
         let work = move || write(&handle, &store, &contents, &path);
         let written = tokio::task::spawn_blocking(work).await.map_err(io::Error::other)?;
-        Ok(Exported { crates, left_out, index_files, size_bytes: written? })
+        Ok(Exported { objects, left_out, texts, size_bytes: written? })
     }
 
     async fn gather(&self, needs: &Needs) -> Result<Contents, BundleError> {

@@ -20,6 +20,7 @@ use super::given::GivenText;
 use super::index_lines::merge;
 use super::manifest::{Entry, Manifest, open, read_manifest};
 use super::{BundleError, CHECKSUM, INDEX_BYTES_MAX};
+use crate::Tally;
 
 /// Reads bundles into a store.
 #[derive(Clone, Debug)]
@@ -28,7 +29,9 @@ pub struct Import {
     pub store: Arc<dyn ObjectStore>,
     /// Where crates wait until they are verified.
     pub scratch: Scratch,
-    /// The dist origins that are known here.
+    /// The registries that are known here.
+    pub registries: Vec<RegistryId>,
+    /// The dist origins that are.
     pub dists: Vec<DistId>,
 }
 
@@ -36,11 +39,9 @@ pub struct Import {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Imported {
     /// Crates.
-    pub crates: usize,
-    /// Their bytes.
-    pub crate_bytes: u64,
+    pub crates: Tally,
     /// Dist files.
-    pub dist_files: usize,
+    pub dist_files: Tally,
     /// Index files.
     pub index_files: usize,
     /// What an earlier bundle had brought.
@@ -100,23 +101,30 @@ impl Blocking<'_> {
                     DistObject::File(_) => {
                         let digest = (CHECKSUM.to_owned(), entry.checksum()?.to_string());
                         self.take(&key, entry, &mut file, [digest].into())?;
+                        imported.dist_files.add(entry.size_bytes);
                     }
                     DistObject::Snapshot(_, content) if content == entry.checksum()? => {
                         self.take(&key, entry, &mut file, Attributes::new())?;
+                        imported.dist_files.add(entry.size_bytes);
                     }
                     DistObject::Snapshot(..) => return Err(BundleError::Damaged { key }),
                     DistObject::Given(path) => {
                         texts.given.push((key.clone(), path, take_text(&key, entry, &mut file)?));
                     }
                 }
-                imported.dist_files += 1;
                 continue;
             }
-            match key.named() {
+            let named = key.named();
+            if let Named::Krate(id, ..) | Named::IndexFile(id, _) | Named::UpstreamConfig(id) =
+                &named
+                && !self.import.registries.contains(id)
+            {
+                return Err(BundleError::NotConfigured { key });
+            }
+            match named {
                 Named::Krate(..) => {
                     self.take(&key, entry, &mut file, Attributes::new())?;
-                    imported.crates += 1;
-                    imported.crate_bytes += entry.size_bytes;
+                    imported.crates.add(entry.size_bytes);
                 }
                 Named::IndexFile(registry, name) => {
                     texts.index_files.push((registry, name, take_text(&key, entry, &mut file)?));
@@ -124,7 +132,8 @@ impl Blocking<'_> {
                 Named::UpstreamConfig(registry) => {
                     texts.configs.push((registry, take_text(&key, entry, &mut file)?));
                 }
-                Named::Config(_) | Named::Usage(_) | Named::Other => {
+                Named::Other => return Err(BundleError::NotConfigured { key }),
+                Named::Config(_) | Named::Usage(_) => {
                     return Err(BundleError::NotABundle(format!("no bundle has a {key}")));
                 }
             }

@@ -5,7 +5,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use bytes::Bytes;
 use crateport_cache::{Cache, ServeError};
-use crateport_types::{Outcome, Resource};
+use crateport_store::StoreError;
+use crateport_types::{Outcome, Resource, StoreKey};
+use tokio::time::{Instant, sleep};
 
 use super::{Cold, Place, Wanted, Warmth};
 use crate::OperateError;
@@ -18,6 +20,7 @@ pub struct Here(pub Cache);
 /// What was fetched reaches the store within this, or the store is in trouble.
 const KEEP_WAIT_MAX: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_millis(20);
+pub(crate) const NOT_KEPT: &str = "it was fetched, and the store did not keep it";
 
 #[async_trait]
 impl Place for Here {
@@ -40,21 +43,32 @@ impl Place for Here {
     }
 
     async fn settle(&self, wanted: &[Wanted]) -> Result<Vec<(Wanted, Cold)>, OperateError> {
-        let deadline = tokio::time::Instant::now() + KEEP_WAIT_MAX;
+        let deadline = Instant::now() + KEEP_WAIT_MAX;
         let mut cold = Vec::new();
         for wanted in wanted {
-            let Some(key) = wanted.key() else { continue };
-            while self.0.store().head(&key).await?.is_none() {
-                if tokio::time::Instant::now() >= deadline {
-                    let why = "it was fetched, and the store did not keep it".to_owned();
-                    cold.push((wanted.clone(), Cold { why, retry_after: None }));
-                    break;
-                }
-                tokio::time::sleep(LOOK_EVERY).await;
+            if let Some(key) = wanted.key()
+                && !is_kept(&self.0, &key, deadline).await?
+            {
+                cold.push((wanted.clone(), Cold { why: NOT_KEPT.to_owned(), retry_after: None }));
             }
         }
         Ok(cold)
     }
+}
+
+/// Waits until what was fetched is in the store, for as long as it may take.
+pub(crate) async fn settled(cache: &Cache, key: &StoreKey) -> Result<bool, StoreError> {
+    is_kept(cache, key, Instant::now() + KEEP_WAIT_MAX).await
+}
+
+async fn is_kept(cache: &Cache, key: &StoreKey, deadline: Instant) -> Result<bool, StoreError> {
+    while cache.store().head(key).await?.is_none() {
+        if Instant::now() >= deadline {
+            return Ok(false);
+        }
+        sleep(LOOK_EVERY).await;
+    }
+    Ok(true)
 }
 
 fn cold(error: &ServeError) -> Cold {
@@ -63,13 +77,4 @@ fn cold(error: &ServeError) -> Cold {
         _ => None,
     };
     Cold { why: error.to_string(), retry_after }
-}
-
-impl Cold {
-    /// The lockfile and the registry do not agree.
-    #[must_use]
-    pub fn other_checksum() -> Self {
-        let why = "the registry's has another checksum than the lockfile's".to_owned();
-        Self { why, retry_after: None }
-    }
 }

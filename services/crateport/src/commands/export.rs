@@ -5,12 +5,12 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::bail;
-use crateport_operate::{Export, Here, Toolchain, read_manifest_of};
+use crateport_operate::{Export, Here, read_manifest_of};
 use crateport_telemetry::metrics::Registry;
 
 use super::print;
-use super::readable::size;
-use super::warm::{files, needs, run_in, summary};
+use super::readable::{counted, size};
+use super::warm::{Toolchains, needs, run_in, summary};
 use crate::compose;
 use crate::settings::Loaded;
 
@@ -20,7 +20,7 @@ pub(crate) struct ExportOptions {
     /// The lock files.
     pub(crate) lockfiles: Vec<PathBuf>,
     /// The toolchains.
-    pub(crate) toolchains: Vec<Toolchain>,
+    pub(crate) toolchains: Toolchains,
     /// The bundle.
     pub(crate) output: PathBuf,
     /// An earlier bundle, on which this one builds.
@@ -43,7 +43,7 @@ pub(crate) async fn run(loaded: &Loaded, options: &ExportOptions) -> anyhow::Res
     let metrics = Registry::new(env!("CARGO_PKG_VERSION"))?;
     let cache = compose::cache(settings, metrics.as_ref()).await?;
     let place = Here(cache.clone());
-    needs.files = files(&place, &options.toolchains).await?;
+    needs.files = options.toolchains.files(&place).await?;
     let warmed = run_in(&place, &needs, options.at_once).await?;
     cache.drain(DRAIN_TIMEOUT).await;
     if !warmed.is_complete() {
@@ -52,12 +52,16 @@ pub(crate) async fn run(loaded: &Loaded, options: &ExportOptions) -> anyhow::Res
     }
     let export = Export { store: cache.store().clone(), earlier };
     let exported = Box::pin(export.write(&needs, &options.output)).await?;
-    Ok(print(&format!(
-        "{} holds {} objects and {} texts ({}); {} objects are in the earlier bundle\n",
+    let mut text = format!(
+        "{} holds {} and {} ({})\n",
         options.output.display(),
-        exported.crates,
-        exported.index_files,
+        counted(exported.objects as u64, "object"),
+        counted(exported.texts as u64, "text"),
         size(exported.size_bytes),
-        exported.left_out
-    )))
+    );
+    if exported.left_out > 0 {
+        let left_out = counted(exported.left_out as u64, "object");
+        text += &format!("{left_out} more must be there already, from an earlier bundle\n");
+    }
+    Ok(print(&text))
 }

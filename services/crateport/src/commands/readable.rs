@@ -16,8 +16,13 @@ pub(crate) fn size(bytes: u64) -> String {
 
 /// `3 objects (1.5 MiB)`.
 pub(crate) fn tally(tally: &Tally) -> String {
-    let objects = if tally.objects == 1 { "object" } else { "objects" };
-    format!("{} {objects} ({})", tally.objects, size(tally.bytes))
+    format!("{} ({})", counted(tally.objects, "object"), size(tally.bytes))
+}
+
+/// `1 crate`, `2 crates`.
+pub(crate) fn counted(count: u64, what: &str) -> String {
+    let end = if count == 1 { "" } else { "s" };
+    format!("{count} {what}{end}")
 }
 
 #[cfg(test)]
@@ -32,5 +37,6 @@ mod tests {
             assert_eq!(size(bytes), expected);
         }
         assert_eq!(tally(&Tally { objects: 1, bytes: 1 }), "1 object (1 B)");
+        assert_eq!(counted(0, "crate"), "0 crates");
     }
 }

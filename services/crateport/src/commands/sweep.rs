@@ -13,9 +13,30 @@ use tracing::{debug, info, warn};
 
 use super::print;
 use super::readable::{size, tally};
-use crate::cli::{Detail, SweepOptions};
 use crate::compose;
 use crate::settings::{Loaded, Settings};
+
+/// What is said of a sweep besides the settings.
+#[derive(Debug)]
+pub(crate) struct SweepOptions {
+    /// Instead of the setting.
+    pub(crate) unused_for: Option<Duration>,
+    /// Instead of the setting.
+    pub(crate) size_bytes_max: Option<u64>,
+    /// Whether it is done.
+    pub(crate) deed: Deed,
+    /// Whether each object that goes has a line.
+    pub(crate) detail: Detail,
+}
+
+/// How much is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// A line for each object.
+    Objects,
+    /// The sums.
+    Sums,
+}
 
 /// Sweeps are put off by up to this part of their time, so that not all replicas ask for the lease at once.
 const JITTER_PART: u32 = 10;

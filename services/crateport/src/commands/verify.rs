@@ -3,14 +3,31 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use crateport_operate::{Finding, Repair, Verified, Verifier};
+use crateport_operate::{Finding, Repair, Scope, Verified, Verifier};
 use crateport_telemetry::metrics::Registry;
 
 use super::print;
 use super::readable::tally;
-use crate::cli::{Mending, VerifyOptions};
 use crate::compose;
 use crate::settings::Loaded;
+
+/// What is said of a verification besides the settings.
+#[derive(Debug)]
+pub(crate) struct VerifyOptions {
+    /// What is read.
+    pub(crate) scope: Scope,
+    /// What becomes of what is wrong.
+    pub(crate) repair: Mending,
+}
+
+/// What becomes of what is wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mending {
+    /// It is told.
+    Tell,
+    /// It is dropped and fetched again.
+    Refetch,
+}
 
 /// How often it is told how far it is.
 const TELL_EVERY: Duration = Duration::from_secs(10);

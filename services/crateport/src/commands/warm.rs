@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crateport_operate::{Here, Lockfile, Needs, Place, Toolchain, Wanted, Warmed, warm};
+use crateport_operate::{Here, Lockfile, Needs, Place, Rustup, Toolchain, Wanted, Warmed, warm};
 use crateport_telemetry::metrics::Registry;
 use url::Url;
 
@@ -25,11 +25,19 @@ pub(crate) struct WarmOptions {
     /// The lock files.
     pub(crate) lockfiles: Vec<PathBuf>,
     /// The toolchains.
-    pub(crate) toolchains: Vec<Toolchain>,
+    pub(crate) toolchains: Toolchains,
     /// The Crateport that shall have it all; without one, the store does.
     pub(crate) to: Option<Url>,
     /// Things fetched at once.
     pub(crate) at_once: usize,
+}
+
+/// What is wanted of a dist origin.
+#[derive(Debug)]
+pub(crate) struct Toolchains {
+    pub(crate) wanted: Vec<Toolchain>,
+    /// rustup itself.
+    pub(crate) rustup: Option<Rustup>,
 }
 
 /// What was fetched is on its way to the store.
@@ -39,18 +47,17 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) async fn run(loaded: &Loaded, options: &WarmOptions) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
     let mut needs = needs(settings, &options.lockfiles)?;
-    let toolchains = &options.toolchains;
     let warmed = match &options.to {
         Some(to) => {
             let place = OverHttp::new(to, settings)?;
-            needs.files = files(&place, toolchains).await?;
+            needs.files = options.toolchains.files(&place).await?;
             run_in(&place, &needs, options.at_once).await?
         }
         None => {
             let metrics = Registry::new(env!("CARGO_PKG_VERSION"))?;
             let cache = compose::cache(settings, metrics.as_ref()).await?;
             let place = Here(cache.clone());
-            needs.files = files(&place, toolchains).await?;
+            needs.files = options.toolchains.files(&place).await?;
             let warmed = run_in(&place, &needs, options.at_once).await?;
             cache.drain(DRAIN_TIMEOUT).await;
             warmed
@@ -67,22 +74,25 @@ pub(crate) fn needs(settings: &Settings, lockfiles: &[PathBuf]) -> anyhow::Resul
     Ok(Needs::of(&lockfiles, &compose::sources(settings)))
 }
 
-/// What some toolchains need.
-pub(crate) async fn files(
-    place: &dyn Place,
-    toolchains: &[Toolchain],
-) -> anyhow::Result<Vec<Wanted>> {
-    let mut files: Vec<Wanted> = Vec::new();
-    for toolchain in toolchains {
-        let needed = Box::pin(toolchain.files(place)).await;
-        let needed = needed.with_context(|| format!("the toolchain {}", toolchain.channel))?;
+impl Toolchains {
+    /// Their files, each once.
+    pub(crate) async fn files(&self, place: &dyn Place) -> anyhow::Result<Vec<Wanted>> {
+        let mut needed = Vec::new();
+        for toolchain in &self.wanted {
+            let files = Box::pin(toolchain.files(place)).await;
+            needed.extend(files.with_context(|| format!("the toolchain {}", toolchain.channel))?);
+        }
+        if let Some(rustup) = &self.rustup {
+            needed.extend(Box::pin(rustup.files(place)).await.context("rustup itself")?);
+        }
+        let mut files: Vec<Wanted> = Vec::new();
         for file in needed {
             if !files.contains(&file) {
                 files.push(file);
             }
         }
+        Ok(files)
     }
-    Ok(files)
 }
 
 fn read(path: &Path) -> anyhow::Result<Lockfile> {

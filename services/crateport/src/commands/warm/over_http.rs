@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use async_trait::async_trait;
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use crateport_operate::{Cold, OperateError, Place, Wanted, Warmth};
-use crateport_types::{Hasher, Outcome, Resource};
-use reqwest::header::RETRY_AFTER;
+use crateport_types::{Hasher, Outcome, Resource, Sha256};
+use reqwest::header::{ETAG, RETRY_AFTER};
 use reqwest::{Client, Response, StatusCode};
 use url::Url;
 
@@ -83,7 +83,12 @@ impl Place for OverHttp {
             let head =
                 self.client.head(url.clone()).send().await.map_err(|error| broken(&error))?;
             if head.status().is_success() && outcome(&head) == Some(Outcome::Hit.as_str()) {
-                return Ok(Warmth::Present);
+                return match wanted.checksum {
+                    Some(checksum) if told_checksum(&head).is_some_and(|told| told != checksum) => {
+                        Err(Cold::other_checksum())
+                    }
+                    _ => Ok(Warmth::Present),
+                };
             }
         }
         let response = self.client.get(url).send().await.map_err(|error| broken(&error))?;
@@ -99,15 +104,19 @@ impl Place for OverHttp {
     }
 
     async fn read(&self, wanted: &Wanted, size_bytes_max: usize) -> Result<Bytes, Cold> {
-        let response =
+        let mut response =
             self.client.get(self.url(wanted)?).send().await.map_err(|error| broken(&error))?;
         if !response.status().is_success() {
             return Err(refused(response).await);
         }
-        if response.content_length().is_some_and(|length| length > size_bytes_max as u64) {
-            return Err(Cold { why: "it is too large".to_owned(), retry_after: None });
+        let mut read = BytesMut::new();
+        while let Some(piece) = response.chunk().await.map_err(|error| broken(&error))? {
+            read.extend_from_slice(&piece);
+            if read.len() > size_bytes_max {
+                return Err(Cold { why: "it is too large".to_owned(), retry_after: None });
+            }
         }
-        response.bytes().await.map_err(|error| broken(&error))
+        Ok(read.freeze())
     }
 
     /// The Crateport keeps what it serves.
@@ -118,6 +127,12 @@ impl Place for OverHttp {
 
 fn outcome(response: &Response) -> Option<&str> {
     response.headers().get("x-cache")?.to_str().ok()
+}
+
+/// The digest of what is there: a Crateport's tags of crates and dist files are made of it.
+fn told_checksum(response: &Response) -> Option<Sha256> {
+    let tag = response.headers().get(ETAG)?.to_str().ok()?;
+    tag.trim_matches('"').parse().ok()
 }
 
 async fn refused(response: Response) -> Cold {

@@ -1,31 +1,21 @@
-//! The operator's hands beside a cache that serves: sweeps, purges, verification.
+//! Sweeps: what nobody used goes, beside caches that serve, and no client notices.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, SystemTime};
 
-use crateport_testkit::client::{Client, get};
-use crateport_testkit::{
-    Crateport, CrateportOptions, KIB, Published, S3Server, ScriptedUpstream, krate,
-};
-use http::Method;
+use crateport_testkit::client::get;
+use crateport_testkit::{Crateport, KIB, Rustup, S3Server, ScriptedUpstream, krate, toolchain};
 
-use crate::audit::{store_is_right, stored_crates};
+use crate::audit::{files, store_is_right, stored_crates};
 use crate::house::{
-    CRATES_IO, crate_url, get_until, index_file_url, on_bucket, options, outcome, until_none,
+    crate_url, fill, fs_store, get_until, on_bucket, options, outcome, publish, until_none, with,
 };
+use crate::toolchains::distribution;
 
 const YEAR: Duration = Duration::from_secs(365 * 86_400);
 /// The shortest grace that is allowed.
 const SHORT_LIVES: [&str; 6] =
     ["--url-lifetime", "10s", "--presence-ttl", "10s", "--sweep-grace", "150s"];
-
-fn with(options: CrateportOptions, arguments: &[&str]) -> CrateportOptions {
-    arguments.iter().fold(options, |options, argument| options.argument(*argument))
-}
-
-fn fs_store(folder: &Path) -> String {
-    format!("fs:{}", folder.display())
-}
 
 /// Makes every crate as old as one that nobody fetched for a year.
 fn age(crates: &[PathBuf]) {
@@ -35,26 +25,6 @@ fn age(crates: &[PathBuf]) {
             file.set_modified(SystemTime::now() - YEAR).unwrap();
         }
     }
-}
-
-fn publish(upstream: &ScriptedUpstream, count: usize) -> Vec<Published> {
-    let name = |number| format!("crate-{number}");
-    (0..count)
-        .map(|number| krate(&name(number), "1.0.0").payload(40 * KIB).publish(upstream))
-        .collect()
-}
-
-async fn fill(crateport: &Crateport, upstream: &ScriptedUpstream, published: &[Published]) {
-    for krate in published {
-        let answer = get(crate_url(crateport, &krate.name, "1.0.0")).send().await;
-        assert_eq!(answer.body, krate.bytes);
-    }
-    store_is_right(crateport, upstream).await;
-    until_none(async || {
-        let count = stored_crates(&crateport.store()).len();
-        (count < published.len()).then_some(count)
-    })
-    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -191,116 +161,68 @@ async fn a_cache_sweeps_itself_on_schedule() {
 }
 
 #[tokio::test]
-async fn a_purge_has_upstream_asked_again_by_every_replica() {
-    let upstream = ScriptedUpstream::start().await;
-    let a = krate("a", "1.0.0").publish(&upstream);
-    let poll = ["--purge-poll", "200ms"];
-    let first = Crateport::start(with(options(&upstream), &poll)).await;
-    let shared = with(options(&upstream), &poll).store(first.store());
-    let second = Crateport::start(shared.clone()).await;
-    let replicas = [&first, &second];
-    let warm_up = async || {
-        for replica in replicas {
-            get(crate_url(replica, "a", "1.0.0")).send().await;
-            let url = crate_url(replica, "a", "1.0.0");
-            get_until(&url, |answer| outcome(answer) == "hit").await;
-            let url = index_file_url(replica, &upstream, "a");
-            get_until(&url, |answer| outcome(answer) == "hit").await;
-        }
-    };
-    warm_up().await;
-    let store = fs_store(&first.store());
-    for way in ["command", "ops listener"] {
-        upstream.forget_requests();
-        if way == "command" {
-            let purge = ["purge", "crates-io", "a@1.0.0", "--store", &store];
-            let run = shared.run(&[&purge[..], &poll].concat()).await;
-            run.succeeds().says("dropped 1 crates");
-        } else {
-            let url = format!("{}/purge?registry=crates-io&crate=a", second.ops_url());
-            let answer = Client::h1().request(Method::POST, url).send().await;
-            assert_eq!((answer.status, answer.text()), (200, "{\"crates\":1,\"index_files\":1}\n"));
-        }
-        for (asked, replica) in [(1, &first), (2, &second)] {
-            let answer = get(index_file_url(replica, &upstream, "a")).send().await;
-            assert_eq!(outcome(&answer), "revalidated", "{way}");
-            assert_eq!(upstream.index_hits("a"), asked, "{way}");
-        }
-        let unconditional = upstream.requests_for(&upstream.index_path("a"));
-        assert!(!unconditional[0].headers.contains_key("if-none-match"), "{way}");
-        let answer = get(crate_url(&first, "a", "1.0.0")).send().await;
-        assert_eq!((outcome(&answer), &answer.body), ("fill", &a.bytes), "{way}");
-        warm_up().await;
-        assert_eq!(upstream.crate_hits("a", "1.0.0"), 1, "{way}");
-    }
-    let url = format!("{}/purge?registry=unknown&crate=a", first.ops_url());
-    assert_eq!(Client::h1().request(Method::POST, url).send().await.status, 400);
-}
-
-#[tokio::test]
-async fn a_purge_does_not_lose_an_index_file_while_upstream_is_gone() {
-    let upstream = ScriptedUpstream::start().await;
-    krate("a", "1.0.0").publish(&upstream);
-    let poll = ["--purge-poll", "200ms"];
-    let crateport = Crateport::start(with(options(&upstream), &poll)).await;
-    let url = index_file_url(&crateport, &upstream, "a");
-    get_until(&url, |answer| outcome(answer) == "hit").await;
-    let path = crateport
-        .store()
-        .join("v1/crates-io")
-        .join(upstream.index_path("a").trim_start_matches('/'));
-    until_none(async || (!path.exists()).then(|| path.clone())).await;
-    upstream.stop();
-    let url_of_purge = format!("{}/purge?registry=crates-io&crate=a", crateport.ops_url());
-    assert_eq!(Client::h1().request(Method::POST, url_of_purge).send().await.status, 200);
+async fn a_redirect_never_leads_to_what_was_removed_before_its_use_was_known() {
+    let (s3, upstream) = (S3Server::start().await, ScriptedUpstream::start().await);
+    let a = krate("a", "1.0.0").payload(40 * KIB).publish(&upstream);
+    let options = on_bucket(options(&upstream), &s3).flag("--delivery", "redirect");
+    let mut crateport = Crateport::start(options).await;
+    let url = crate_url(&crateport, "a", "1.0.0");
+    get_until(&url, |answer| answer.status == 302).await;
+    crateport.terminate();
+    assert!(crateport.wait().await.success());
+    let key = s3.keys().into_iter().find(|key| key.ends_with("a-1.0.0.crate")).unwrap();
+    s3.age(&key, YEAR);
+    crateport.restart().await;
+    // It is seen and streamed, and removed before anybody could know.
+    let streamed = get(format!("{url}?delivery=stream")).send().await;
+    assert_eq!((outcome(&streamed), &streamed.body), ("hit", &a.bytes));
+    s3.remove(&key);
     let answer = get(&url).send().await;
-    assert_eq!((answer.status, outcome(&answer)), (200, "stale"));
+    assert_eq!((answer.status, outcome(&answer), &answer.body), (200, "fill", &a.bytes));
 }
 
 #[tokio::test]
-async fn verify_finds_every_wrong_byte_and_repair_fetches_it_again() {
+async fn a_toolchain_that_nobody_used_goes_and_comes_again() {
     let upstream = ScriptedUpstream::start().await;
-    let published = publish(&upstream, 5);
+    let released = toolchain("1.0.0", "2026-01-01").release(&upstream, &["stable"]);
     let folder = tempfile::tempdir().unwrap();
-    let options = options(&upstream).store(folder.path());
-    let crateport = Crateport::start(options.clone()).await;
+    let options = distribution(&upstream).store(folder.path());
+    let mut crateport = Crateport::start(options.clone()).await;
+    let install = ["toolchain", "install", "stable", "--profile", "minimal", "--no-self-update"];
+    let rustup = Rustup::of(crateport.url()).installed().await;
+    rustup.run(&install).await.succeeds();
+    // Killed, so that nobody knows who used it.
+    crateport.kill9();
+    let kept = folder.path().join("v1/rustup");
+    let archives = files(&kept.join("dist/2026-01-01"));
+    assert!(archives.len() >= 3, "{archives:?}");
+    let others = files(&kept).len() - archives.len();
+    age(&files(&kept));
+    let store = fs_store(folder.path());
+    let sweep = ["sweep", "--max-size", "1B", "--store", &store];
+    let run = options.run(&sweep).await.succeeds();
+    assert!(run.stdout.contains("rustup/dist/2026-01-01/rustc-1.0.0"), "{}", run.stdout);
+    assert_eq!(files(&kept).len(), others, "what tells of the channel stays");
+
+    crateport.restart().await;
+    let rustup = Rustup::of(crateport.url()).installed().await;
+    rustup.run(&install).await.succeeds();
+    assert_eq!(rustup.prints("stable", "rustc").await, "rustc 1.0.0 (tiny)");
+    assert_eq!(upstream.hits(released.path("rustc")), 2);
+}
+
+#[tokio::test]
+async fn a_sweep_that_finds_no_coordinator_says_so_and_sweeps() {
+    let upstream = ScriptedUpstream::start().await;
+    let published = publish(&upstream, 1);
+    let options = options(&upstream);
+    let mut crateport = Crateport::start(options.clone()).await;
     fill(&crateport, &upstream, &published).await;
-    let folder = folder.path();
-    let index = |name: &str| {
-        folder.join("v1").join(CRATES_IO).join(upstream.index_path(name).trim_start_matches('/'))
-    };
-    for krate in &published {
-        let path = index(&krate.name);
-        until_none(async || (!path.exists()).then(|| path.clone())).await;
-    }
-    drop(crateport);
-    let store = fs_store(folder);
-    let verify = ["verify", "--store", &store];
-    options.run(&verify).await.succeeds().says("0 objects (0 B) are not");
-
-    let crates = stored_crates(folder);
-    std::fs::write(&crates[0], "rot").unwrap();
-    let mut bytes = std::fs::read(&crates[1]).unwrap();
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    std::fs::write(&crates[1], bytes).unwrap();
-    let text = std::fs::read_to_string(index("crate-2")).unwrap();
-    std::fs::write(index("crate-2"), &text[..text.len() / 2]).unwrap();
-    std::fs::remove_file(index("crate-3")).unwrap();
-    let found = options.run(&verify).await.fails();
-    let wrong = |text: &str| text.lines().filter(|line| line.starts_with("wrong")).count();
-    assert_eq!(
-        wrong(&found.stdout),
-        5,
-        "two crates, an index file, the crates of it and of a lost one\n{}",
-        found.stdout
-    );
-    let sample = options.run(&[&verify[..], &["--sample", "1000"]].concat()).await.fails();
-    assert_eq!(wrong(&sample.stdout), 5);
-    options.run(&[&verify[..], &["--since", "1d"]].concat()).await.fails();
-    options.run(&[&verify[..], &["--since", "9998-01-01"]].concat()).await.succeeds();
-
-    let repaired = options.run(&[&verify[..], &["--repair"]].concat()).await.succeeds();
-    assert!(repaired.stdout.contains("fetched again"), "{}", repaired.stdout);
-    options.run(&verify).await.succeeds().says("0 objects (0 B) are not");
+    crateport.kill9();
+    age(&stored_crates(&crateport.store()));
+    let store = fs_store(&crateport.store());
+    let sweep =
+        ["sweep", "--unused-for", "90d", "--store", &store, "--coord", "redis://127.0.0.1:1"];
+    let run = options.run(&sweep).await.succeeds();
+    run.says("nobody tells whether another sweep is under way").says("removed 1 object (");
 }
