@@ -25,7 +25,8 @@ async fn no_client_is_sent_to_what_a_purge_drops() {
                 if answer.status == 302 {
                     answer = get(answer.header("location").unwrap()).send().await;
                 }
-                assert_eq!((answer.status, &answer.body), (200, &bytes), "{}", answer.text());
+                assert_eq!(answer.status, 200, "{answer:?}");
+                assert!(answer.body == bytes);
             }
         })
     });
