@@ -1,9 +1,11 @@
 //! Sweeps: what goes, what stays, and what happens in between.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use crateport_cache::uses::{UseLine, read_batch};
 use crateport_coord::{Claim, Coordinator as _, RedisConfig, RedisCoordinator};
 use crateport_operate::{Deed, OperateError, Removal, Swept, Verdict};
@@ -12,6 +14,7 @@ use crateport_store::{
 };
 use crateport_testkit::redis::RedisServer;
 use crateport_types::{Area, DistId, StoreKey};
+use futures_util::future::BoxFuture;
 use url::Url;
 
 use super::house::{DAY, HOUR, House, days, krate, retention, write_uses};
@@ -181,20 +184,54 @@ async fn the_uses_of_a_day_that_is_over_become_one_batch_and_are_counted_once() 
     }
 }
 
-/// A store in which somebody uses an object in the moment in which a sweep has named it.
-#[derive(Debug)]
-struct UsedInTheLastMoment {
+/// A store in which somebody does something in the moment in which a sweep does.
+struct Meddled {
     inner: Arc<FsStore>,
-    used: StoreKey,
+    at: fn(Operation, &StoreKey) -> bool,
+    meddling: Mutex<Option<BoxFuture<'static, ()>>>,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Operation {
+    Get,
+    Put,
+    Other,
+}
+
+impl Meddled {
+    fn new(
+        house: &House,
+        at: fn(Operation, &StoreKey) -> bool,
+        meddling: impl Future<Output = ()> + Send + 'static,
+    ) -> Self {
+        Self { inner: Arc::clone(&house.store), at, meddling: Mutex::new(Some(Box::pin(meddling))) }
+    }
+
+    async fn meddle(&self, operation: Operation, key: &StoreKey) {
+        if (self.at)(operation, key) {
+            let meddling = self.meddling.lock().unwrap().take();
+            if let Some(meddling) = meddling {
+                meddling.await;
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Meddled {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Meddled").finish_non_exhaustive()
+    }
 }
 
 #[async_trait]
-impl ObjectStore for UsedInTheLastMoment {
+impl ObjectStore for Meddled {
     async fn head(&self, key: &StoreKey) -> Result<Option<ObjectMeta>, StoreError> {
+        self.meddle(Operation::Other, key).await;
         self.inner.head(key).await
     }
 
     async fn get(&self, key: &StoreKey, read: Read) -> Result<Option<Object>, StoreError> {
+        self.meddle(Operation::Get, key).await;
         self.inner.get(key, read).await
     }
 
@@ -204,13 +241,12 @@ impl ObjectStore for UsedInTheLastMoment {
         payload: Payload,
         options: PutOptions,
     ) -> Result<ObjectMeta, StoreError> {
-        if key.as_str().starts_with(&Area::Doomed.prefix()) {
-            write_uses(&*self.inner, std::slice::from_ref(&self.used), Duration::ZERO).await;
-        }
+        self.meddle(Operation::Put, key).await;
         self.inner.put(key, payload, options).await
     }
 
     async fn delete(&self, key: &StoreKey) -> Result<bool, StoreError> {
+        self.meddle(Operation::Other, key).await;
         self.inner.delete(key).await
     }
 
@@ -232,19 +268,62 @@ impl ObjectStore for UsedInTheLastMoment {
     }
 }
 
+/// A sweep has named what it is about to delete.
+fn has_doomed(operation: Operation, key: &StoreKey) -> bool {
+    operation == Operation::Put && key.as_str().starts_with(&Area::Doomed.prefix())
+}
+
 #[tokio::test]
-async fn what_is_used_between_the_count_and_the_removal_stays() {
-    let house = House::new();
-    let [used, unused] = ["used", "unused"].map(|name| krate("crates-io", name));
-    for key in [&used, &unused] {
-        house.put(key, 100, days(200)).await;
+async fn what_is_used_or_written_between_the_count_and_the_removal_stays() {
+    for is_written in [false, true] {
+        let house = House::new();
+        let [spared, unused] = ["spared", "unused"].map(|name| krate("crates-io", name));
+        for key in [&spared, &unused] {
+            house.put(key, 100, days(200)).await;
+        }
+        let (store, key) = (Arc::clone(&house.store), spared.clone());
+        let meddling = async move {
+            if is_written {
+                store.put(&key, Bytes::new().into(), PutOptions::default()).await.unwrap();
+            } else {
+                write_uses(&*store, &[key], Duration::ZERO).await;
+            }
+        };
+        let sweeper = house.sweeper_of(Arc::new(Meddled::new(&house, has_doomed, meddling)));
+        let swept = sweeper.sweep(&retention(Some(DAY), None), Deed::Remove, |_| {}).await.unwrap();
+        assert!(house.has(&spared) && !house.has(&unused), "{is_written}");
+        assert_eq!((swept.unused.objects, swept.spared.objects), (1, 1), "{is_written}");
+        assert!(house.keys(&Area::Doomed).await.is_empty(), "no list stays behind");
     }
-    let store = UsedInTheLastMoment { inner: Arc::clone(&house.store), used: used.clone() };
-    let sweeper = house.sweeper_of(Arc::new(store));
-    let swept = sweeper.sweep(&retention(Some(DAY), None), Deed::Remove, |_| {}).await.unwrap();
-    assert!(house.has(&used) && !house.has(&unused));
-    assert_eq!((swept.unused.objects, swept.spared.objects), (1, 1));
-    assert!(house.keys(&Area::Doomed).await.is_empty(), "no list stays behind");
+}
+
+#[tokio::test]
+async fn no_use_is_lost_when_two_merge_at_once() {
+    let house = House::new();
+    let keys = ["a", "b", "c"].map(|name| krate("crates-io", name));
+    for key in &keys {
+        house.put(key, 100, days(500)).await;
+        house.used(std::slice::from_ref(key), days(40)).await;
+    }
+    let retention = retention(Some(days(41)), None);
+    // The other one merges all of it, after this one has read a part.
+    let other = house.sweeper();
+    let meddling = async move {
+        other.sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
+    };
+    let is_part = |operation, key: &StoreKey| {
+        static READ: AtomicUsize = AtomicUsize::new(0);
+        operation == Operation::Get
+            && key.as_str().starts_with(&Area::Usage.prefix())
+            && READ.fetch_add(1, Ordering::Relaxed) == 1
+    };
+    let sweeper = house.sweeper_of(Arc::new(Meddled::new(&house, is_part, meddling)));
+    for _ in 0..2 {
+        let swept = sweeper.sweep(&retention, Deed::Remove, |_| {}).await.unwrap();
+        assert_eq!(swept.unused.objects, 0);
+    }
+    assert!(keys.iter().all(|key| house.has(key)));
+    assert_eq!(house.keys(&Area::Usage).await.len(), 1);
 }
 
 #[tokio::test]
