@@ -63,7 +63,7 @@ pub enum ServeError {
         id: String,
     },
     /// Upstream says that it does not exist.
-    #[error("{what} does not exist")]
+    #[error("{what} {}", how_absent(*reason))]
     Absent {
         /// What was asked for.
         what: String,
@@ -186,6 +186,16 @@ impl From<StoreError> for Failure {
             .map(|source| format!(": {source}"))
             .unwrap_or_default();
         Self::own(Reason::StoreFailed, &format!("{error}{source}"))
+    }
+}
+
+/// How something is not there, as the end of a sentence.
+fn how_absent(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Offline => {
+            "is not in this store, and this cache is offline: upstream is never asked"
+        }
+        _ => "does not exist",
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crateport_coord::{Coordinator, Health};
 use crateport_store::{ObjectStore, Scratch};
-use crateport_types::{DistId, RegistryId, Resource, Sha256};
+use crateport_types::{DistId, Reason, RegistryId, Resource, Sha256, StoreKey};
 use crateport_upstream::{Condition, Upstream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
@@ -23,6 +23,7 @@ use crate::live_policy::LivePolicy;
 use crate::metrics::CacheMetrics;
 use crate::small::SmallObjects;
 use crate::stored::{Present, Trusted};
+use crate::uses::{Client, Uses};
 use crate::{Answer, CacheLimits, DistPolicy, Failure, Redirects, RegistryPolicy, ServeError};
 
 /// A pull-through cache of some registries. Cheap to clone.
@@ -80,6 +81,7 @@ pub(crate) struct Inner {
     pub(crate) fills: Flights<Result<Filled, ServeError>>,
     pub(crate) fill_permits: Semaphore,
     pub(crate) ahead: Ahead,
+    pub(crate) uses: Uses,
     pub(crate) foresight: Foresight,
     pub(crate) metrics: CacheMetrics,
     /// Everything that goes on without a client waiting for it.
@@ -135,6 +137,8 @@ impl Cache {
             (id, Arc::new(Registry { policy, upstream: setup.upstream, config }))
         };
         let (ahead, due) = Ahead::new();
+        let (store, doubt) = (Arc::clone(&ports.store), crate::purge::doubt_of(limits.purge_poll));
+        let uses = Uses::start(store, limits.uses.clone(), doubt, metrics)?;
         let cache = Self(Arc::new(Inner {
             hot: HotSet::new(limits.index_memory_bytes_max),
             trusted: Trusted::new(limits.trusted_max),
@@ -148,6 +152,7 @@ impl Cache {
             fills: Flights::default(),
             fill_permits: Semaphore::new(limits.fills_max),
             ahead,
+            uses,
             foresight: Foresight::new(limits.fetch_ahead_max),
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
@@ -162,6 +167,7 @@ impl Cache {
             ports,
         }));
         due.run(&cache.0);
+        crate::purge::watch(&cache.0);
         Ok(cache)
     }
 
@@ -171,6 +177,21 @@ impl Cache {
     ///
     /// When there is nothing to serve: see [`ServeError`]. Only upstream's own word makes something absent.
     pub async fn serve(
+        &self,
+        registry: &str,
+        resource: &Resource,
+        redirects: Redirects,
+    ) -> Result<Answer, ServeError> {
+        match self.serve_from(registry, resource, redirects).await {
+            // Where upstream is never asked, trying again is of no use.
+            Err(ServeError::Unavailable { what, failure }) if failure.reason == Reason::Offline => {
+                Err(ServeError::Absent { what, reason: Reason::Offline, upstream_status: None })
+            }
+            answer => answer,
+        }
+    }
+
+    async fn serve_from(
         &self,
         registry: &str,
         resource: &Resource,
@@ -229,6 +250,22 @@ impl Cache {
         &self.0.ports.store
     }
 
+    /// The coordinator beneath.
+    #[must_use]
+    pub fn coordinator(&self) -> &Arc<dyn Coordinator> {
+        &self.0.ports.coordinator
+    }
+
+    /// Forgets all that this process knows of an object; what the store has stays.
+    pub async fn forget(&self, key: &StoreKey) {
+        self.0.forget(key).await;
+    }
+
+    /// Takes note of who was served an object.
+    pub fn record_use(&self, key: StoreKey, client: Client) {
+        self.0.uses.record(key, client);
+    }
+
     /// Brings the gauges up to date, before they are read.
     pub async fn observe(&self) {
         self.0.hot.settle().await;
@@ -243,8 +280,11 @@ impl Cache {
     }
 
     /// Lets fills and refreshes under way come to their end, for at most `patience`. Tells whether all did.
+    /// Then the last uses are written.
     pub async fn drain(&self, patience: Duration) -> bool {
         self.0.tasks.close();
-        tokio::time::timeout(patience, self.0.tasks.wait()).await.is_ok()
+        let ended = tokio::time::timeout(patience, self.0.tasks.wait()).await.is_ok();
+        self.0.uses.flush().await;
+        ended
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use crateport_types::{DistId, RegistryId};
 
 use crate::DeliveryPolicy;
+use crate::uses::UsePolicy;
 
 /// What bounds the cache as a whole.
 #[derive(Clone, Debug)]
@@ -45,6 +46,10 @@ pub struct CacheLimits {
     pub presence_ttl: Duration,
     /// Stored objects whose checksum was seen to be right by this process, remembered by count.
     pub trusted_max: u64,
+    /// How often is looked for purges.
+    pub purge_poll: Duration,
+    /// How uses are recorded.
+    pub uses: UsePolicy,
 }
 
 /// How one registry is treated.
@@ -95,6 +100,8 @@ impl Default for CacheLimits {
             delivery: DeliveryPolicy::default(),
             presence_ttl: Duration::from_secs(300),
             trusted_max: 100_000,
+            purge_poll: Duration::from_secs(5),
+            uses: UsePolicy::default(),
         }
     }
 }

@@ -14,6 +14,7 @@ use crateport_types::{
 };
 use crateport_upstream::{Ask, Found, Reply, UpstreamError};
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use crate::cache::{Inner, Registry};
@@ -119,7 +120,7 @@ impl Inner {
     /// the lease: somebody may have ended a moment ago.
     async fn lease(&self, wanted: &Wanted) -> Result<Option<Lease>, Claimed> {
         let key = &wanted.key;
-        let deadline = tokio::time::Instant::now() + self.limits.follow_max;
+        let deadline = Instant::now() + self.limits.follow_max;
         loop {
             match self.ports.coordinator.recall(key).await {
                 Ok(Some(Note::Absent)) => return Err(Claimed::Absent),
@@ -130,11 +131,14 @@ impl Inner {
             }
             let claim = self.ports.coordinator.claim(key).await;
             if let Ok(Claim::Follow) = claim {
-                let patience = deadline.saturating_duration_since(tokio::time::Instant::now());
+                let patience = deadline.saturating_duration_since(Instant::now());
                 let _ = self.ports.coordinator.wait(key, patience).await;
             }
+            let at = Instant::now();
             if let Ok(Some(object)) = self.stored(key, &wanted.checksum).await {
-                self.present.insert(key.clone(), wanted.checksum, object.size_bytes()).await;
+                if let Some(meta) = object.meta() {
+                    self.present.insert(key.clone(), wanted.checksum, meta, at).await;
+                }
                 if let Ok(Claim::Lead(lease)) = claim {
                     give_back(key, lease).await;
                 }
@@ -142,7 +146,7 @@ impl Inner {
             }
             match claim {
                 Ok(Claim::Lead(lease)) => return Ok(Some(lease)),
-                Ok(Claim::Follow) if tokio::time::Instant::now() < deadline => {}
+                Ok(Claim::Follow) if Instant::now() < deadline => {}
                 // Locks are an optimisation: without one the work is done all the same.
                 Ok(Claim::Follow) | Err(_) => return Ok(None),
             }
@@ -253,7 +257,7 @@ impl Inner {
         match self.ports.store.put(key, verified.payload, options).await {
             Ok(meta) => {
                 self.trusted.insert(key.clone(), &meta, verified.checksum).await;
-                self.present.insert(key.clone(), verified.checksum, meta.size_bytes).await;
+                self.present.insert(key.clone(), verified.checksum, &meta, Instant::now()).await;
                 STORED
             }
             Err(error) => {

@@ -215,6 +215,10 @@ impl HotSet {
         self.0.insert(key, copy).await;
     }
 
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
+    }
+
     /// Gets the copy, or loads it; of many who want it at once, one loads.
     pub(crate) async fn get_or_load<E: Clone + Send + Sync + 'static>(
         &self,

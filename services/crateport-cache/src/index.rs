@@ -12,6 +12,7 @@ use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::time::Instant;
 use tracing::{Instrument as _, debug};
 
+pub(crate) use self::kept::without_validators;
 use crate::cache::{Inner, Registry};
 use crate::flight::{NoResult, Seat, Takeoff, Ticket};
 use crate::freshness::{Freshness, Judgement};
@@ -66,6 +67,12 @@ impl Inner {
     ) -> Result<Answer, ServeError> {
         let key = StoreKey::index_file(&registry.policy.id, name);
         let copy = self.copy(registry, name, &key).await;
+        if registry.upstream.condition() == Condition::Offline {
+            return match &copy {
+                Some(copy) => held(name, copy, Outcome::Hit, Reason::Offline),
+                None => Err(absent(name, Reason::Offline, None)),
+            };
+        }
         if let Some(copy) = &copy {
             copy.count_use();
             match copy.judge(Instant::now(), registry.ttl(copy)) {
@@ -84,7 +91,9 @@ impl Inner {
             // Who joins late has the less to wait: one refresh costs one patience, and not one per client.
             (Some(_), Condition::Healthy) => ticket.began() + self.limits.refresh_patience,
             // Upstream has shown that it would be in vain.
-            (Some(_), Condition::Slow | Condition::Down { .. }) => Instant::now(),
+            (Some(_), Condition::Slow | Condition::Down { .. } | Condition::Offline) => {
+                Instant::now()
+            }
         };
         let failure = match ticket.wait(deadline).await {
             Ok(Ok(Refreshed::Current { copy: current, reason, status })) => {
@@ -430,6 +439,7 @@ pub(crate) fn unasked(condition: Condition) -> Failure {
         Condition::Healthy | Condition::Slow => {
             Failure::own(Reason::UpstreamSlow, "upstream is slow")
         }
+        Condition::Offline => Failure::own(Reason::Offline, "upstream is never asked"),
         Condition::Down { .. } => {
             Failure::own(Reason::UpstreamCircuitOpen, "upstream is left alone for now")
         }

@@ -6,9 +6,11 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use crateport_store::{Payload as Stored, PutOptions, Read};
-use crateport_types::{Outcome, Reason, RegistryConfig, Resource, ResourceKind, StoreKey};
-use crateport_upstream::{Ask, Reply, UpstreamError};
+use crateport_store::{ObjectStore, Payload as Stored, PutOptions, Read};
+use crateport_types::{
+    Area, Outcome, Reason, RegistryConfig, RegistryId, Resource, ResourceKind, StoreKey,
+};
+use crateport_upstream::{Ask, Condition, Reply, UpstreamError};
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 use tracing::warn;
@@ -35,6 +37,15 @@ struct Known {
 
 /// Many times what any registry says.
 const SIZE_BYTES_MAX: usize = 64 << 10;
+
+/// What makes a store a registry by itself, if it can be one: a `config.json` that leads to its own crates.
+#[must_use]
+pub fn store_config(store: &dyn ObjectStore, id: &RegistryId) -> Option<(StoreKey, Bytes)> {
+    let (base, crates) = (store.base_url()?, Area::Crates(id.clone()).prefix());
+    let dl = format!("{base}{crates}{{crate}}/{{crate}}-{{version}}.crate");
+    let own = RegistryConfig { dl, api: None, auth_required: false };
+    Some((StoreKey::config(id), serde_json::to_vec(&own).ok()?.into()))
+}
 
 impl KnownConfig {
     fn get(&self) -> Option<Known> {
@@ -78,7 +89,8 @@ impl Inner {
         if let Some(known) = registry.config.get() {
             let old =
                 known.asked.is_none_or(|asked| asked.elapsed() >= registry.policy.config_ttl());
-            if old && registry.config.asking.try_lock().is_ok() {
+            let is_asked = registry.upstream.condition() != Condition::Offline;
+            if old && is_asked && registry.config.asking.try_lock().is_ok() {
                 let (cache, registry) = (Arc::clone(self), Arc::clone(registry));
                 self.tasks.spawn(async move { cache.renew_config(&registry).await });
             }
@@ -103,6 +115,11 @@ impl Inner {
             let known = Known { config: Arc::clone(&config), asked: None, saved: true };
             registry.config.set(known);
             return Ok(config);
+        }
+        if registry.upstream.condition() == Condition::Offline {
+            // Clients get this Crateport's own, for which no more need be known.
+            let bare = RegistryConfig { dl: String::new(), api: None, auth_required: false };
+            return Ok(Arc::new(bare));
         }
         Ok(self.ask_config(registry).await?)
     }
@@ -155,14 +172,7 @@ impl Inner {
     async fn keep_config(&self, registry: &Registry, bytes: Bytes) -> bool {
         let id = &registry.policy.id;
         let mut objects = vec![(StoreKey::upstream_config(id), bytes)];
-        if let Some(base) = self.ports.store.base_url() {
-            let crates = crateport_types::Area::Crates(id.clone()).prefix();
-            let dl = format!("{base}{crates}{{crate}}/{{crate}}-{{version}}.crate");
-            let own = RegistryConfig { dl, api: None, auth_required: false };
-            objects.extend(
-                serde_json::to_vec(&own).ok().map(|text| (StoreKey::config(id), text.into())),
-            );
-        }
+        objects.extend(store_config(&*self.ports.store, id));
         let mut saved = true;
         for (key, bytes) in objects {
             if let Err(error) =

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crateport_coord::Note;
 use crateport_types::{CrateName, CrateVersion, Reason, Sha256, StoreKey};
+use crateport_upstream::Condition;
 use tokio::time::Instant;
 
 use crate::cache::{Inner, Registry};
@@ -56,6 +57,9 @@ impl Inner {
             reason,
             upstream_status,
         };
+        if registry.upstream.condition() == Condition::Offline {
+            return Err(absent(Reason::Offline, None));
+        }
         let key = StoreKey::krate(&registry.policy.id, name, version);
         if let Ok(Some(Note::Absent | NOT_IN_INDEX)) = self.ports.coordinator.recall(&key).await {
             return Err(absent(Reason::RememberedAbsent, None));

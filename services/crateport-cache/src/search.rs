@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crateport_types::{Outcome, Reason};
-use crateport_upstream::{Ask, Reply};
+use crateport_upstream::{Ask, Condition, Reply};
 
 use crate::cache::{Inner, Registry};
 use crate::{Answer, Failure, Payload, ServeError};
@@ -19,6 +19,10 @@ impl Inner {
     ) -> Result<Answer, ServeError> {
         let what = || format!("search in {}", registry.policy.id);
         let unavailable = |failure| ServeError::Unavailable { what: what(), failure };
+        if registry.upstream.condition() == Condition::Offline {
+            let detail = "this cache is offline, and upstream is never asked".to_owned();
+            return Err(ServeError::NotOffered { what: what(), detail });
+        }
         let config = self.upstream_config(registry).await.map_err(unavailable)?;
         let Some(api) = &config.api else {
             let detail = "its upstream has no web API to pass searches on to".to_owned();

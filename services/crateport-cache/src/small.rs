@@ -72,6 +72,10 @@ impl SmallObjects {
         self.objects.insert(key, object).await;
     }
 
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.objects.invalidate(key).await;
+    }
+
     /// Does the bookkeeping that is put off, so that the sums below are right.
     pub(crate) async fn settle(&self) {
         self.objects.run_pending_tasks().await;

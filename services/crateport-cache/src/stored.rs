@@ -15,10 +15,12 @@ use crateport_store::{
 };
 use crateport_types::{ETag, Hasher, Sha256, StoreKey};
 use futures_util::StreamExt as _;
+use tokio::time::Instant;
 
 use crate::cache::Inner;
 use crate::delivery::{Plan, plan};
 use crate::small::SmallObject;
+use crate::uses::Hold;
 use crate::{DeliveryMode, PresignedUrl, Redirects};
 
 /// A whole, verified object in the store, open for reading.
@@ -38,9 +40,19 @@ enum Place {
 #[derive(Clone, Debug)]
 pub(crate) struct Trusted(moka::future::Cache<StoreKey, (ObjectVersion, Sha256)>);
 
-/// The objects that were seen in the store a short while ago: their digests and sizes.
+/// The objects that were seen in the store a short while ago.
 #[derive(Clone, Debug)]
-pub(crate) struct Present(moka::future::Cache<StoreKey, (Sha256, u64)>);
+pub(crate) struct Present(moka::future::Cache<StoreKey, Seen>);
+
+/// An object as it was seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    checksum: Sha256,
+    size_bytes: u64,
+    modified: SystemTime,
+    /// When the store was asked.
+    at: Instant,
+}
 
 /// Small pieces let other work in between when large objects are hashed.
 const HASHES_AT_ONCE_MAX: usize = 4;
@@ -99,6 +111,14 @@ impl StoredObject {
         }
     }
 
+    /// What the store says of it, if it was asked for this.
+    pub(crate) fn meta(&self) -> Option<&ObjectMeta> {
+        match &self.place {
+            Place::Store { object, .. } => Some(&object.meta),
+            Place::Memory(_) => None,
+        }
+    }
+
     /// All bytes.
     #[must_use]
     pub fn read(self) -> ObjectStream {
@@ -141,16 +161,37 @@ impl Present {
 
     /// The digest of an object that was seen a short while ago.
     pub(crate) async fn digest(&self, key: &StoreKey) -> Option<Sha256> {
-        self.0.get(key).await.map(|(digest, _)| digest)
+        self.0.get(key).await.map(|seen| seen.checksum)
     }
 
-    /// Remembers an object that was seen or written.
-    pub(crate) async fn insert(&self, key: StoreKey, checksum: Sha256, size_bytes: u64) {
-        self.0.insert(key, (checksum, size_bytes)).await;
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
+    }
+
+    /// Remembers an object that was written, or seen when the store was asked.
+    pub(crate) async fn insert(
+        &self,
+        key: StoreKey,
+        checksum: Sha256,
+        meta: &ObjectMeta,
+        at: Instant,
+    ) {
+        self.0.insert(key, Seen::of(checksum, meta, at)).await;
+    }
+}
+
+impl Seen {
+    fn of(checksum: Sha256, meta: &ObjectMeta, at: Instant) -> Self {
+        let ObjectMeta { size_bytes, modified, .. } = *meta;
+        Self { checksum, size_bytes, modified, at }
     }
 }
 
 impl Trusted {
+    pub(crate) async fn forget(&self, key: &StoreKey) {
+        self.0.invalidate(key).await;
+    }
+
     pub(crate) fn new(objects_max: u64) -> Self {
         Self(moka::future::Cache::new(objects_max))
     }
@@ -208,27 +249,37 @@ impl Inner {
         if policy.mode == DeliveryMode::Stream || redirects == Redirects::Unwanted {
             return None;
         }
-        let store = &self.ports.store;
-        let size_bytes = match self.present.0.get(key).await {
-            Some((digest, size_bytes)) if digest == *expected => size_bytes,
-            _ => {
-                let meta = store.head(key).await.ok()??;
-                if meta.checksum != Some(*expected)
-                    && self.trusted.digest(&**store, key, &meta).await.ok()? != Some(*expected)
-                {
-                    return None;
-                }
-                self.present.insert(key.clone(), *expected, meta.size_bytes).await;
-                meta.size_bytes
-            }
+        let seen = match self.present.0.get(key).await {
+            Some(seen) if seen.checksum == *expected => seen,
+            _ => self.see(key, expected).await?,
         };
-        match plan(policy, redirects, size_bytes) {
-            Plan::Redirect => {
-                let url = store.presign(key, policy.url_lifetime).await.ok()??;
-                Some(PresignedUrl::new(url, size_bytes))
-            }
-            Plan::Stream => None,
+        if plan(policy, redirects, seen.size_bytes) == Plan::Stream {
+            return None;
         }
+        // The object must be there for as long as the URL is good.
+        match self.uses.hold(key, seen.modified).await? {
+            Hold::Since(since) if seen.at <= since => drop(self.see(key, expected).await?),
+            Hold::Since(_) | Hold::Young => {}
+        }
+        let url = self.ports.store.presign(key, policy.url_lifetime).await.ok()??;
+        Some(PresignedUrl::new(url, seen.size_bytes))
+    }
+
+    /// Looks whether the object at `key` is there with the digest that it must have.
+    async fn see(&self, key: &StoreKey, expected: &Sha256) -> Option<Seen> {
+        let (store, at) = (&self.ports.store, Instant::now());
+        let Some(meta) = store.head(key).await.ok()? else {
+            self.present.forget(key).await;
+            return None;
+        };
+        if meta.checksum != Some(*expected)
+            && self.trusted.digest(&**store, key, &meta).await.ok()? != Some(*expected)
+        {
+            return None;
+        }
+        let seen = Seen::of(*expected, &meta, at);
+        self.present.0.insert(key.clone(), seen).await;
+        Some(seen)
     }
 
     /// The object at `key`, if it is there with the digest that it must have. A damaged one is dropped.
@@ -238,6 +289,7 @@ impl Inner {
         expected: &Sha256,
     ) -> Result<Option<StoredObject>, StoreError> {
         if let Some(small) = self.small.get(key, expected).await {
+            self.uses.touch(key, small.modified);
             return Ok(Some(StoredObject { place: Place::Memory(small), checksum: *expected }));
         }
         let store = &self.ports.store;
@@ -248,6 +300,7 @@ impl Inner {
         };
         match digest {
             Some(digest) if digest == *expected => {
+                self.uses.touch(key, object.meta.modified);
                 let size_bytes = object.meta.size_bytes;
                 let place = if self.small.takes(size_bytes) {
                     match self.keep_in_memory(key, expected, object).await? {

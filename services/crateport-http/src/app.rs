@@ -6,9 +6,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
 
+use crateport_cache::uses::Client;
 use crateport_cache::{Cache, Redirects, ServeError};
 use crateport_telemetry::accept_context;
-use crateport_types::{DeliveryKind, DistId, Outcome, Reason, RegistryId, Resource, ResourceKind};
+use crateport_types::{
+    CacheClass, DeliveryKind, DistId, Outcome, Reason, RegistryId, Resource, ResourceKind, StoreKey,
+};
+use crateport_upstream::Condition;
 use http::header::USER_AGENT;
 use http::request::Parts;
 use http::{HeaderName, HeaderValue, Method, Request, Response, StatusCode};
@@ -50,6 +54,7 @@ pub(crate) struct Shared {
     dists: Vec<DistId>,
     base: BasePolicy,
     replica: HeaderValue,
+    is_offline: bool,
     requests: Arc<Semaphore>,
     metrics: HttpMetrics,
 }
@@ -76,6 +81,8 @@ const STREAM: &str = "delivery=stream";
 
 const X_CACHE: HeaderName = HeaderName::from_static("x-cache");
 const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
+/// Says `offline` where upstream is never asked.
+const X_CRATEPORT_MODE: HeaderName = HeaderName::from_static("x-crateport-mode");
 
 impl App {
     /// A service on top of `cache`.
@@ -93,6 +100,8 @@ impl App {
         let registries: Vec<_> = cache.registries().map(|(id, _)| id.clone()).collect();
         Ok(Self(Arc::new(Shared {
             dists: cache.dists().map(|(id, _)| id.clone()).collect(),
+            is_offline: cache.registries().any(|(_, condition)| condition == Condition::Offline)
+                || cache.dists().any(|(_, condition)| condition == Condition::Offline),
             inventory: Inventory::new(cache.clone()),
             cache,
             base: config.base,
@@ -145,6 +154,9 @@ impl Shared {
         headers.reserve(2);
         headers.insert(X_CACHE, HeaderValue::from_static(made.outcome.as_str()));
         headers.insert(X_SERVED_BY, self.replica.clone());
+        if self.is_offline {
+            headers.insert(X_CRATEPORT_MODE, HeaderValue::from_static("offline"));
+        }
         let response = made.describe(&mut record);
         response.map(|body| body.recorded(record))
     }
@@ -193,6 +205,9 @@ impl Shared {
             registry,
             resource: &resource,
         };
+        if let Some(key) = used(&head.method, &resource, registry) {
+            self.cache.record_use(key, self.user(head));
+        }
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
         let redirected_bytes = answer.redirected_bytes();
@@ -206,6 +221,16 @@ impl Shared {
                     ServeError::Unavailable { what: format!("this {}", kind.as_str()), failure };
                 Made { origin: known, ..Made::failed(&error, kind) }
             }
+        }
+    }
+
+    /// Who asks, for the record of uses.
+    fn user(&self, head: &Parts) -> Client {
+        let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok());
+        Client {
+            address: Some(self.base.client(&head.headers, &connection(head))),
+            user_agent: agent.map(Into::into),
+            token_name: None,
         }
     }
 
@@ -338,6 +363,18 @@ fn request_span(head: &Parts, resource: ResourceKind) -> Span {
 fn redirects(head: &Parts) -> Redirects {
     let stream = head.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == STREAM));
     if stream || head.method == Method::HEAD { Redirects::Unwanted } else { Redirects::Followed }
+}
+
+/// The object that this request uses: what changes is asked for too often, and HEAD pulls nothing.
+fn used(method: &Method, resource: &Resource, id: &str) -> Option<StoreKey> {
+    if method != Method::GET || resource.cache_class() != CacheClass::Immutable {
+        return None;
+    }
+    match resource {
+        Resource::Dist(path) if path.sum_of().is_some() => None,
+        Resource::Dist(path) => Some(StoreKey::dist_file(&id.parse().ok()?, path)),
+        resource => resource.key(&id.parse().ok()?),
+    }
 }
 
 /// The listener says how the connection came about; behind anything else, nothing is known of it.

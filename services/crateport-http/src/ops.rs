@@ -1,19 +1,23 @@
 //! The ops listener: health, metrics and version. Never public.
 
+mod warm;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::State;
+use axum::extract::{DefaultBodyLimit, Query, State};
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::IntoResponse;
-use axum::routing::get;
-use crateport_cache::Cache;
+use axum::routing::{get, post};
+use crateport_cache::{Cache, Purge};
 use crateport_coord::Health;
+use crateport_operate::Sources;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
-use crateport_types::StoreKey;
+use crateport_types::{InvalidName, InvalidRegistryId, InvalidVersion, StoreKey};
 use crateport_upstream::Condition;
+use serde::Deserialize;
 use serde_json::json;
 
 use crate::readiness::{Readiness, Serves};
@@ -31,6 +35,19 @@ pub struct OpsConfig {
     pub version: &'static str,
     /// The name of this replica.
     pub replica: String,
+    /// How often each replica looks for purges.
+    pub purge_poll: Duration,
+    /// Which registries the sources in lock files mean.
+    pub sources: Sources,
+}
+
+/// What is to be purged.
+#[derive(Debug, Deserialize)]
+struct PurgeQuery {
+    registry: String,
+    #[serde(rename = "crate")]
+    name: String,
+    version: Option<String>,
 }
 
 /// The store must answer within this to count as there: shorter than the second that Kubernetes gives a probe, or a
@@ -46,6 +63,8 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
+        .route("/purge", post(purge))
+        .route("/warm", post(warm::answer).layer(DefaultBodyLimit::max(warm::BODY_BYTES_MAX)))
         .with_state(Arc::new(config))
 }
 
@@ -55,6 +74,7 @@ async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Condition::Healthy => "healthy",
         Condition::Slow => "slow",
         Condition::Down { .. } => "down",
+        Condition::Offline => "offline",
     };
     let registries = ops.cache.registries().map(|(id, condition)| (id.to_string(), condition));
     let dists = ops.cache.dists().map(|(id, condition)| (id.to_string(), condition));
@@ -107,6 +127,47 @@ async fn metrics(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
         Err(late) => (StatusCode::SERVICE_UNAVAILABLE, "text/plain", late.to_string()),
     };
     (status, [(CONTENT_TYPE, kind)], text)
+}
+
+/// Answers once the purge holds on every replica that reaches the store.
+async fn purge(
+    State(ops): State<Arc<OpsConfig>>,
+    Query(query): Query<PurgeQuery>,
+) -> impl IntoResponse {
+    let told = |status, told: serde_json::Value| {
+        (status, [(CONTENT_TYPE, "application/json")], format!("{told}\n"))
+    };
+    let refused = |error: String| told(StatusCode::BAD_REQUEST, json!({"error": error}));
+    let what = match query.purge() {
+        Ok(what) => what,
+        Err(sentence) => return refused(sentence),
+    };
+    if !ops.cache.registries().any(|(id, _)| *id == what.registry) {
+        return refused(format!("no registry `{}` is configured here", what.registry));
+    }
+    let (store, coordinator) = (&**ops.cache.store(), &**ops.cache.coordinator());
+    let purge = crateport_cache::purge(store, coordinator, &what, ops.purge_poll);
+    match Box::pin(purge).await {
+        Ok(purged) => {
+            let told_of = json!({"crates": purged.crates, "index_files": purged.index_files});
+            told(StatusCode::OK, told_of)
+        }
+        Err(error) => told(StatusCode::SERVICE_UNAVAILABLE, json!({"error": error.to_string()})),
+    }
+}
+
+impl PurgeQuery {
+    fn purge(self) -> Result<Purge, String> {
+        let version = self.version.map(|version| version.parse()).transpose();
+        Ok(Purge {
+            registry: self
+                .registry
+                .parse()
+                .map_err(|error: InvalidRegistryId| error.to_string())?,
+            name: self.name.parse().map_err(|error: InvalidName| error.to_string())?,
+            version: version.map_err(|error: InvalidVersion| error.to_string())?,
+        })
+    }
 }
 
 async fn version(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {

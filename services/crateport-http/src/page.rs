@@ -101,6 +101,7 @@ const fn told(condition: Condition) -> &'static str {
     match condition {
         Condition::Healthy => "answers",
         Condition::Slow => "slow; what is known is served as it is",
+        Condition::Offline => "never asked: this cache is offline, and has what is in its store",
         Condition::Down { .. } => "does not answer; everything that is here is served",
     }
 }

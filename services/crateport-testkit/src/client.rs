@@ -49,6 +49,7 @@ pub struct Outgoing {
     method: Method,
     url: String,
     headers: HeaderMap,
+    body: Bytes,
 }
 
 /// `GET` over HTTP/1.1 on a connection of its own.
@@ -100,7 +101,13 @@ impl Client {
 
     /// Any method.
     pub fn request(&self, method: Method, url: impl Into<String>) -> Outgoing {
-        Outgoing { client: self.0.clone(), method, url: url.into(), headers: HeaderMap::new() }
+        Outgoing {
+            client: self.0.clone(),
+            method,
+            url: url.into(),
+            headers: HeaderMap::new(),
+            body: Bytes::new(),
+        }
     }
 }
 
@@ -110,6 +117,12 @@ impl Outgoing {
     pub fn header(mut self, name: &str, value: &str) -> Self {
         let name = HeaderName::try_from(name).expect("a header name");
         self.headers.append(name, HeaderValue::from_str(value).expect("a header value"));
+        self
+    }
+
+    /// Gives it a body.
+    pub fn body(mut self, body: impl Into<Bytes>) -> Self {
+        self.body = body.into();
         self
     }
 
@@ -137,7 +150,9 @@ impl Outgoing {
     }
 
     fn request(&self) -> reqwest::RequestBuilder {
-        self.client.request(self.method.clone(), &self.url).headers(self.headers.clone())
+        let request = self.client.request(self.method.clone(), &self.url);
+        let request = request.headers(self.headers.clone());
+        if self.body.is_empty() { request } else { request.body(self.body.clone()) }
     }
 }
 

@@ -123,6 +123,17 @@ impl S3Server {
         self.shared.state().bucket.damage(key, damage);
     }
 
+    /// Has an object written so long before it was.
+    #[track_caller]
+    pub fn age(&self, key: &str, by: Duration) {
+        self.shared.state().bucket.age(key, by);
+    }
+
+    /// Loses one object.
+    pub fn remove(&self, key: &str) {
+        self.shared.state().bucket.remove(key);
+    }
+
     /// Loses everything.
     pub fn empty(&self) {
         self.shared.state().bucket = Bucket::default();

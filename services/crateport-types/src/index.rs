@@ -104,6 +104,12 @@ impl IndexFile {
         (*last.version == *version).then_some(last)
     }
 
+    /// All entries, in the order of their versions' texts.
+    #[must_use]
+    pub fn entries(&self) -> &[IndexEntry] {
+        &self.entries
+    }
+
     /// How many versions there are.
     #[must_use]
     pub fn len(&self) -> usize {

@@ -11,16 +11,25 @@
 //! v1/<dist>/.snapshots/dist/channel-rust-stable.toml@<sha256>
 //!                                                       one content of it, verified
 //! v1/check/<random>                                     written and deleted by `crateport check`
+//! v1/_usage/2026-01-31/<replica>-<random>               one batch of uses: who was served what, and when
+//! v1/_usage/2026-01-31/merged/<sha256>                  batches of a day that is over, in one; of their names
+//! v1/_sweep/lease                                       a name for the coordinator; no such object
+//! v1/_sweep/doomed/<random>                             the keys that a sweep is about to delete
+//! v1/_purge/latest                                      changes with every purge
+//! v1/_purge/marks/<random>                              the keys of one purge
 //! ```
 //!
-//! No registry and no dist origin have the same id. A dist path has no segment that begins with a dot, and no `@`.
+//! No registry and no dist origin have the same id, and none begins with `_`. A dist path has no segment that begins with
+//! a dot, and no `@`.
 
 use std::fmt;
 
-use crate::{CrateName, CrateVersion, DistId, DistPath, IndexName, RegistryId, Sha256};
+use crate::{CrateName, CrateVersion, Day, DistId, DistPath, IndexName, RegistryId, Sha256};
 
 /// The version of the layout; a change that old replicas would misread gets a new one.
 const LAYOUT: &str = "v1";
+const USAGE: &str = "_usage";
+const MERGED: &str = "merged";
 
 /// The name of one object, relative to the store's root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -49,10 +58,37 @@ pub enum Area {
     Index(RegistryId),
     /// All crates of a registry.
     Crates(RegistryId),
+    /// All versions of a crate, by the exact spelling of its name.
+    CratesOf(RegistryId, CrateName),
+    /// All batches of uses.
+    Usage,
+    /// The batches of uses of one day.
+    UsageOf(Day),
+    /// What sweeps are about to delete.
+    Doomed,
+    /// The marks of purges.
+    Purges,
     /// All files of a dist origin, and everything kept beside them.
     Dist(DistId),
     /// Everything.
     All,
+}
+
+/// What a key names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Named {
+    /// The `config.json` that makes the store a registry by itself.
+    Config(RegistryId),
+    /// An index file.
+    IndexFile(RegistryId, IndexName),
+    /// A crate.
+    Krate(RegistryId, CrateName, CrateVersion),
+    /// The upstream's own `config.json`.
+    UpstreamConfig(RegistryId),
+    /// Uses of one day.
+    Usage(Day),
+    /// What Crateport keeps for itself, or what another release wrote.
+    Other,
 }
 
 impl StoreKey {
@@ -127,6 +163,76 @@ impl StoreKey {
         Self(format!("{LAYOUT}/check/{unique:016x}").into())
     }
 
+    /// One batch of the uses of a day. `replica` may hold what a [`Self::listed`] key may.
+    #[must_use]
+    pub fn usage(day: Day, replica: &str, unique: u64) -> Self {
+        Self(format!("{LAYOUT}/{USAGE}/{day}/{replica}-{unique:016x}").into())
+    }
+
+    /// Batches of a day that is over, in one; `parts` is the digest of their names.
+    #[must_use]
+    pub fn merged_usage(day: Day, parts: &Sha256) -> Self {
+        Self(format!("{LAYOUT}/{USAGE}/{day}/{MERGED}/{parts}").into())
+    }
+
+    /// Whether this is what [`Self::merged_usage`] names.
+    #[must_use]
+    pub fn is_merged_usage(&self) -> bool {
+        let folder = self.0.rsplit_once('/').map_or("", |(folder, _)| folder);
+        let name = folder.rsplit_once('/').map_or("", |(_, name)| name);
+        folder.starts_with(&Area::Usage.prefix()) && name == MERGED
+    }
+
+    /// What the coordinator is asked for by the one who wants to sweep.
+    #[must_use]
+    pub fn sweep_lease() -> Self {
+        Self(format!("{LAYOUT}/_sweep/lease").into())
+    }
+
+    /// The keys that a sweep is about to delete.
+    #[must_use]
+    pub fn doomed(unique: u64) -> Self {
+        Self(format!("{}{unique:016x}", Area::Doomed.prefix()).into())
+    }
+
+    /// What changes with every purge.
+    #[must_use]
+    pub fn latest_purge() -> Self {
+        Self(format!("{LAYOUT}/_purge/latest").into())
+    }
+
+    /// The mark of one purge.
+    #[must_use]
+    pub fn purge(unique: u64) -> Self {
+        Self(format!("{}{unique:016x}", Area::Purges.prefix()).into())
+    }
+
+    /// What this key names.
+    #[must_use]
+    pub fn named(&self) -> Named {
+        self.parts().unwrap_or(Named::Other)
+    }
+
+    fn parts(&self) -> Option<Named> {
+        let (registry, rest) = self.0.strip_prefix(LAYOUT)?.strip_prefix('/')?.split_once('/')?;
+        if registry == USAGE {
+            return Some(Named::Usage(rest.split_once('/')?.0.parse().ok()?));
+        }
+        let registry = registry.parse().ok()?;
+        match rest.split_once('/')? {
+            ("index", "config.json") => Some(Named::Config(registry)),
+            ("index", path) => Some(Named::IndexFile(registry, IndexName::from_path(path).ok()?)),
+            ("upstream", "config.json") => Some(Named::UpstreamConfig(registry)),
+            ("crates", path) => {
+                let (name, file) = path.split_once('/')?;
+                let version = file.strip_prefix(name)?.strip_prefix('-')?;
+                let version = version.strip_suffix(".crate")?.parse().ok()?;
+                Some(Named::Krate(registry, name.parse().ok()?, version))
+            }
+            _ => None,
+        }
+    }
+
     /// The key's text, with `/` between its parts.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -151,6 +257,11 @@ impl Area {
         match self {
             Self::Index(registry) => format!("{LAYOUT}/{registry}/index/"),
             Self::Crates(registry) => format!("{LAYOUT}/{registry}/crates/"),
+            Self::CratesOf(registry, name) => format!("{LAYOUT}/{registry}/crates/{name}/"),
+            Self::Usage => format!("{LAYOUT}/{USAGE}/"),
+            Self::UsageOf(day) => format!("{LAYOUT}/{USAGE}/{day}/"),
+            Self::Doomed => format!("{LAYOUT}/_sweep/doomed/"),
+            Self::Purges => format!("{LAYOUT}/_purge/marks/"),
             Self::Dist(dist) => format!("{LAYOUT}/{dist}/"),
             Self::All => format!("{LAYOUT}/"),
         }
@@ -215,8 +326,56 @@ mod tests {
         }
         assert_eq!(Area::Dist(dist).prefix(), "v1/rustup/");
         assert_eq!(index, "v1/crates-io/index/");
+        let day: Day = "2026-01-31".parse().unwrap();
+        for (key, expected) in [
+            (StoreKey::usage(day, "a.b-1", 7), "v1/_usage/2026-01-31/a.b-1-0000000000000007"),
+            (StoreKey::doomed(7), "v1/_sweep/doomed/0000000000000007"),
+            (StoreKey::latest_purge(), "v1/_purge/latest"),
+            (StoreKey::purge(7), "v1/_purge/marks/0000000000000007"),
+        ] {
+            assert_eq!(key.as_str(), expected);
+        }
+        let merged = StoreKey::merged_usage(day, &Sha256::of(b""));
+        assert!(merged.as_str().starts_with("v1/_usage/2026-01-31/merged/e3b0c44298fc"));
+        assert!(merged.is_merged_usage());
+        assert!(!StoreKey::usage(day, "merged", 1).is_merged_usage());
         for text in ["", "/a", "a//b", "../a", "a/..", "a/./b", "a\\b"] {
             assert_eq!(StoreKey::listed(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_listed_key_tells_what_it_names() {
+        let registry: RegistryId = "crates-io".parse().unwrap();
+        let name: CrateName = "a-1".parse().unwrap();
+        let version: CrateVersion = "1.0.0-a-1".parse().unwrap();
+        let day: Day = "2026-01-31".parse().unwrap();
+        for (key, expected) in [
+            (StoreKey::config(&registry), Named::Config(registry.clone())),
+            (StoreKey::upstream_config(&registry), Named::UpstreamConfig(registry.clone())),
+            (
+                StoreKey::index_file(&registry, &name.index_name()),
+                Named::IndexFile(registry.clone(), name.index_name()),
+            ),
+            (
+                StoreKey::krate(&registry, &name, &version),
+                Named::Krate(registry.clone(), name.clone(), version.clone()),
+            ),
+            (StoreKey::usage(day, "r", 1), Named::Usage(day)),
+            (StoreKey::doomed(1), Named::Other),
+            (StoreKey::check(1), Named::Other),
+        ] {
+            assert_eq!(key.named(), expected, "{key}");
+        }
+        for text in [
+            "v2/crates-io/index/1/a",
+            "v1/crates-io/index/2/a",
+            "v1/crates-io/crates/a/b-1.0.0.crate",
+            "v1/crates-io/crates/a/a-1.0.crate",
+            "v1/crates-io/else",
+            "v1",
+        ] {
+            assert_eq!(StoreKey::listed(text).unwrap().named(), Named::Other, "{text}");
         }
     }
 }

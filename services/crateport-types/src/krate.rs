@@ -14,8 +14,9 @@ pub struct CrateName(Box<str>);
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct IndexName(Box<str>);
 
-/// A crate's version: semantic versioning 2.0.0, kept as it was written, build metadata included.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A crate's version: semantic versioning 2.0.0, kept as it was written, build metadata included. In the order of
+/// the texts, not of precedence.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct CrateVersion(Box<str>);
 
 /// The text cannot be a crate's name.

@@ -6,6 +6,7 @@
 mod base;
 mod conditional;
 mod config_json;
+mod day;
 mod digest;
 mod dist;
 mod dl;
@@ -22,6 +23,7 @@ mod secret;
 pub use base::{BaseUrl, InvalidBaseUrl};
 pub use conditional::{ETag, IfNoneMatch, Validators};
 pub use config_json::{InvalidConfigJson, RegistryConfig};
+pub use day::{Day, InvalidDay};
 pub use digest::{Hasher, InvalidSha256, Sha256};
 pub use dist::{
     DistClass, DistId, DistPath, InvalidDistId, InvalidDistPath, InvalidManifest, InvalidSum,
@@ -30,7 +32,7 @@ pub use dist::{
 pub use dl::{DlTemplate, InvalidDl};
 pub use index::{IndexEntry, IndexFile, InvalidIndexFile};
 pub use index_deps::newest_dependencies;
-pub use key::{Area, DistObject, StoreKey};
+pub use key::{Area, DistObject, Named, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };

@@ -73,6 +73,9 @@ pub enum UpstreamError {
         /// Why not.
         detail: String,
     },
+    /// Never asked, by configuration.
+    #[error("this cache is offline, and upstream is never asked")]
+    Offline,
     /// Larger than a limit of ours.
     #[error("the answer is larger than {size_bytes_max} bytes")]
     TooLarge {
@@ -92,7 +95,10 @@ impl UpstreamError {
             | Self::RateLimited { .. } => true,
             Self::CircuitOpen { .. } => true,
             Self::Status { status, .. } => *status >= 500,
-            Self::Invalid { .. } | Self::Forbidden { .. } | Self::TooLarge { .. } => false,
+            Self::Invalid { .. }
+            | Self::Forbidden { .. }
+            | Self::TooLarge { .. }
+            | Self::Offline => false,
         }
     }
 
@@ -121,6 +127,7 @@ impl UpstreamError {
             Self::Invalid { .. } => Reason::UpstreamInvalid,
             Self::Forbidden { .. } => Reason::UpstreamForbidden,
             Self::TooLarge { .. } => Reason::TooLarge,
+            Self::Offline => Reason::Offline,
         }
     }
 

@@ -112,7 +112,7 @@ impl Collector for Conditions {
         for (registry, host) in watched.iter() {
             if let Some(host) = host.upgrade() {
                 let value = match host.condition() {
-                    Condition::Healthy => 0,
+                    Condition::Healthy | Condition::Offline => 0,
                     Condition::Slow => 1,
                     Condition::Down { .. } => 2,
                 };

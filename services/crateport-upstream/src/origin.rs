@@ -279,7 +279,8 @@ impl Origin {
             | UpstreamError::CircuitOpen { .. }
             | UpstreamError::Invalid { .. }
             | UpstreamError::Forbidden { .. }
-            | UpstreamError::TooLarge { .. } => drop(call),
+            | UpstreamError::TooLarge { .. }
+            | UpstreamError::Offline => drop(call),
         }
         error
     }

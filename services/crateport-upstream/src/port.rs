@@ -102,6 +102,8 @@ pub enum Condition {
         /// How long still.
         retry_after: Duration,
     },
+    /// Never asked, because somebody said so. What is not here does not exist.
+    Offline,
 }
 
 impl Ask<'_> {

@@ -35,7 +35,8 @@ const fn may_pass(error: &UpstreamError) -> bool {
         | UpstreamError::CircuitOpen { .. }
         | UpstreamError::Invalid { .. }
         | UpstreamError::Forbidden { .. }
-        | UpstreamError::TooLarge { .. } => false,
+        | UpstreamError::TooLarge { .. }
+        | UpstreamError::Offline => false,
     }
 }
 

@@ -1,5 +1,8 @@
 //! The command line: commands, and one flag per setting, made from the table.
 
+mod carry;
+mod upkeep;
+
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -7,8 +10,13 @@ use std::time::Duration;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use crateport_cache::Purge;
 
-use crate::settings::{Inputs, Setting, TABLE, parse_timeout, usual_files};
+use crate::commands::export::ExportOptions;
+use crate::commands::sweep::SweepOptions;
+use crate::commands::verify::VerifyOptions;
+use crate::commands::warm::WarmOptions;
+use crate::settings::{Inputs, Setting, Switch, TABLE, Word, parse_timeout, usual_files};
 
 /// What is to be done.
 #[derive(Debug)]
@@ -21,6 +29,18 @@ pub(crate) enum Invocation {
     Healthcheck(Inputs, Duration),
     /// Print the settings, or what clients need.
     Config(Inputs, Lines),
+    /// Remove what is not used.
+    Sweep(Inputs, SweepOptions),
+    /// Read the store and say what is wrong.
+    Verify(Inputs, VerifyOptions),
+    /// Have upstream asked again.
+    Purge(Inputs, Purge),
+    /// Fetch what lock files need.
+    Warm(Inputs, WarmOptions),
+    /// Pack what lock files need into a bundle.
+    Export(Inputs, ExportOptions),
+    /// Unpack a bundle into the store.
+    Import(Inputs, PathBuf),
 }
 
 /// What `config` prints.
@@ -53,7 +73,13 @@ Examples:
   crateport serve --listen 0.0.0.0:8443,cert=/etc/tls/tls.crt,key=/etc/tls/tls.key
   crateport config --cargo                 the lines for cargo's configuration
   crateport check                          would it work here?
-  crateport healthcheck                    is the one that serves here ready?";
+  crateport healthcheck                    is the one that serves here ready?
+  crateport warm Cargo.lock --to http://crates.example.com
+  crateport sweep --unused-for 90d --max-size 500GiB --dry-run
+  crateport verify --since 7d --repair
+  crateport purge crates-io serde@1.0.200
+  crateport export --lockfile Cargo.lock --toolchain stable --rustup -o bundle.tar.zst
+  crateport import bundle.tar.zst";
 
 const SETTINGS_HELP: &str = "\
 Every setting is a flag (--index-ttl 60s), an environment variable (CRATEPORT_INDEX_TTL=60s) and a key of the
@@ -75,6 +101,12 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
     match matches.remove_subcommand() {
         Some((name, matches)) if name == "serve" => Ok(Invocation::Serve(inputs(matches))),
         Some((name, matches)) if name == "check" => Ok(Invocation::Check(inputs(matches))),
+        Some((name, matches)) if name == "sweep" => Ok(upkeep::sweep(matches)),
+        Some((name, matches)) if name == "verify" => Ok(upkeep::verify(matches)),
+        Some((name, matches)) if name == "purge" => upkeep::purge(matches),
+        Some((name, matches)) if name == "warm" => Ok(carry::warm(matches)),
+        Some((name, matches)) if name == "export" => Ok(carry::export(matches)),
+        Some((name, matches)) if name == "import" => Ok(carry::import(matches)),
         Some((name, mut matches)) if name == "healthcheck" => {
             let timeout = matches.remove_one("timeout").unwrap_or(HEALTHCHECK_TIMEOUT);
             Ok(Invocation::Healthcheck(inputs(matches), timeout))
@@ -103,6 +135,8 @@ fn command() -> Command {
         .disable_help_subcommand(true)
         .subcommand(with_settings("serve", "Serve clients until told to stop"))
         .subcommand(with_settings("check", "Find out whether serving would work here"))
+        .subcommands(upkeep::commands())
+        .subcommands(carry::commands())
         .subcommand(
             with_settings("healthcheck", "Ask the one that serves here whether it is ready").arg(
                 Arg::new("timeout")
@@ -119,6 +153,11 @@ fn command() -> Command {
         )
 }
 
+/// One value as the settings read it.
+fn word<W: Word>(text: &str) -> Result<W::Value, String> {
+    W::parse_word(text).map_err(|reason| format!("{reason}; allowed is {}", W::ALLOWED))
+}
+
 fn with_settings(name: &'static str, about: &'static str) -> Command {
     let config = Arg::new("config")
         .long("config")
@@ -133,6 +172,7 @@ fn with_settings(name: &'static str, about: &'static str) -> Command {
 }
 
 fn argument(setting: &'static Setting) -> Arg {
+    let is_switch = setting.value_name == Switch::VALUE_NAME;
     let action = if setting.is_list { ArgAction::Append } else { ArgAction::Set };
     Arg::new(setting.name)
         .long(setting.name)
@@ -143,6 +183,10 @@ fn argument(setting: &'static Setting) -> Arg {
         })
         .help_heading(setting.heading)
         .action(action)
+        // `--offline` alone says true; `--offline=false` can be said too.
+        .num_args(if is_switch { 0..=1 } else { 1..=1 })
+        .require_equals(is_switch)
+        .default_missing_values(is_switch.then_some("true"))
         // A value may begin with a dash; that it is no value is then said by the setting.
         .allow_hyphen_values(true)
 }

@@ -2,8 +2,15 @@
 
 pub(crate) mod check;
 pub(crate) mod config;
+pub(crate) mod export;
 pub(crate) mod healthcheck;
+pub(crate) mod import;
+pub(crate) mod purge;
+mod readable;
 pub(crate) mod serve;
+pub(crate) mod sweep;
+pub(crate) mod verify;
+pub(crate) mod warm;
 
 use std::io::{ErrorKind, Write};
 use std::process::ExitCode;

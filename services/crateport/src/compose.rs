@@ -2,6 +2,7 @@
 
 mod coord;
 mod metrics;
+mod operate;
 mod store;
 
 use std::net::SocketAddr;
@@ -9,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use crateport_cache::uses::UsePolicy;
 use crateport_cache::{
     Cache, CacheLimits, DeliveryMode, DeliveryPolicy, DistPolicy, DistSetup, Ports, RegistryPolicy,
     RegistrySetup,
@@ -21,12 +23,13 @@ use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_types::{DistId, RegistryId};
 use crateport_upstream::{
-    AllowList, DistConfig, DistUpstream, SparseConfig, SparseUpstream, UpstreamLimits,
-    UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, OfflineUpstream, SparseConfig, SparseUpstream, Upstream,
+    UpstreamLimits, UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
 pub(crate) use self::metrics::metrics;
+pub(crate) use self::operate::{dists, registries, retention, sources, sweeper};
 use self::store::metered_store;
 pub(crate) use self::store::{Kept, store};
 use crate::settings::{DistSettings, ListenAddress, RegistrySettings, Settings, StoreLocation};
@@ -52,6 +55,19 @@ pub(crate) fn upstream(
     };
     SparseUpstream::new(config, metrics)
         .with_context(|| format!("the registry {} cannot be used", registry.id))
+}
+
+/// Where what is fetched waits until it is verified.
+pub(crate) fn scratch(settings: &Settings, beside: Option<Scratch>) -> anyhow::Result<Scratch> {
+    match (&settings.spool_dir, beside) {
+        (None, Some(scratch)) => Ok(scratch),
+        (_, _) => {
+            let directory = spool_directory(settings);
+            Scratch::open(&directory).with_context(|| {
+                format!("the spool directory {} cannot be used", directory.display())
+            })
+        }
+    }
 }
 
 /// A dist origin's upstream.
@@ -83,21 +99,21 @@ pub(crate) struct House {
     pub(crate) dist_upstreams: Vec<(DistId, Arc<DistUpstream>)>,
 }
 
+/// The cache alone, for a command that does one thing.
+pub(crate) async fn cache(
+    settings: &Settings,
+    metrics: &prometheus::Registry,
+) -> anyhow::Result<Cache> {
+    Ok(house(settings, metrics).await?.cache)
+}
+
 /// The cache and everything below it.
 pub(crate) async fn house(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<House> {
-    let Kept { store, scratch, .. } = metered_store(settings, metrics).await?;
-    let scratch = match (&settings.spool_dir, scratch) {
-        (None, Some(scratch)) => scratch,
-        (_, _) => {
-            let directory = spool_directory(settings);
-            Scratch::open(&directory).with_context(|| {
-                format!("the spool directory {} cannot be used", directory.display())
-            })?
-        }
-    };
+    let Kept { store, scratch: beside, .. } = metered_store(settings, metrics).await?;
+    let scratch = scratch(settings, beside)?;
     let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
     let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
@@ -105,14 +121,24 @@ pub(crate) async fn house(
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
     let (mut setups, mut upstreams) = (Vec::new(), Vec::new());
     for registry in registries {
-        let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
-        upstreams.push((registry.id.clone(), Arc::clone(&upstream)));
+        let upstream: Arc<dyn Upstream> = if settings.offline {
+            Arc::new(OfflineUpstream)
+        } else {
+            let upstream = Arc::new(upstream(settings, registry, upstream_metrics.clone())?);
+            upstreams.push((registry.id.clone(), Arc::clone(&upstream)));
+            upstream
+        };
         setups.push(RegistrySetup { policy: policy(settings, registry), upstream });
     }
     let (mut dists, mut dist_upstreams) = (Vec::new(), Vec::new());
     for dist in settings.dists.iter().filter(|dist| dist.is_enabled) {
-        let upstream = Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?);
-        dist_upstreams.push((dist.id.clone(), Arc::clone(&upstream)));
+        let upstream: Arc<dyn Upstream> = if settings.offline {
+            Arc::new(OfflineUpstream)
+        } else {
+            let upstream = Arc::new(dist_upstream(settings, dist, upstream_metrics.clone())?);
+            dist_upstreams.push((dist.id.clone(), Arc::clone(&upstream)));
+            upstream
+        };
         dists.push(DistSetup { policy: dist_policy(settings, dist), upstream });
     }
     let cache = Cache::with_dists(cache_limits(settings)?, ports, setups, dists, metrics)?;
@@ -206,6 +232,13 @@ fn cache_limits(settings: &Settings) -> anyhow::Result<CacheLimits> {
         presence_ttl: settings.presence_ttl,
         fetch_ahead_max: settings.fetch_ahead_max.try_into()?,
         refresh_ahead_max: settings.refresh_ahead_max.try_into()?,
+        purge_poll: settings.purge_poll,
+        uses: UsePolicy {
+            replica: settings.replica.clone(),
+            flush_every: settings.usage_flush_every,
+            grace: settings.sweep_grace,
+            ..UsePolicy::default()
+        },
         ..CacheLimits::default()
     })
 }

@@ -14,8 +14,10 @@ mod supervisor;
 
 use std::process::ExitCode;
 
+use crateport_telemetry::logging::LogConfig;
+
 use crate::cli::{Invocation, Refusal};
-use crate::settings::{Loaded, SettingsError};
+use crate::settings::{Inputs, Loaded, SettingsError};
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
@@ -51,6 +53,24 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
             let loaded: Loaded = inputs.load()?;
             Ok(runtime()?.block_on(Box::pin(commands::check::run(&loaded))))
         }
+        Invocation::Sweep(inputs, options) => {
+            work(inputs, async |loaded| commands::sweep::run(loaded, options).await)
+        }
+        Invocation::Verify(inputs, options) => {
+            work(inputs, async |loaded| commands::verify::run(loaded, &options).await)
+        }
+        Invocation::Purge(inputs, what) => {
+            work(inputs, async |loaded| commands::purge::run(loaded, &what).await)
+        }
+        Invocation::Warm(inputs, options) => {
+            work(inputs, async |loaded| commands::warm::run(loaded, &options).await)
+        }
+        Invocation::Export(inputs, options) => {
+            work(inputs, async |loaded| commands::export::run(loaded, &options).await)
+        }
+        Invocation::Import(inputs, bundle) => {
+            work(inputs, async |loaded| commands::import::run(loaded, &bundle).await)
+        }
         Invocation::Healthcheck(inputs, timeout) => match inputs.load() {
             Ok(loaded) => {
                 Ok(one_thread()?.block_on(commands::healthcheck::run(&loaded.settings, timeout)))
@@ -59,6 +79,21 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
         },
         Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
     }
+}
+
+/// Does one piece of work, and tells on stderr what goes wrong meanwhile.
+fn work(
+    inputs: Inputs,
+    command: impl AsyncFnOnce(&Loaded) -> anyhow::Result<ExitCode>,
+) -> anyhow::Result<ExitCode> {
+    let loaded = inputs.load()?;
+    runtime()?.block_on(Box::pin(async {
+        let logs = LogConfig { otlp: None, ..compose::logs(&loaded.settings) };
+        let _guard = crateport_telemetry::logging::init(&logs)?;
+        let code = command(&loaded).await;
+        crateport_telemetry::logging::flush();
+        code
+    }))
 }
 
 fn runtime() -> std::io::Result<tokio::runtime::Runtime> {

@@ -27,12 +27,14 @@ use ipnet::IpNet;
 
 pub(crate) use self::dists::DistSettings;
 pub(crate) use self::error::SettingsError;
+pub(crate) use self::kind::Word;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
 pub(crate) use self::kind::listen::ListenAddress;
-pub(crate) use self::kind::number::parse_timeout;
-use self::kind::number::{Count, CountOrZero, Size, SizeOrZero, Timeout, Ttl};
+pub(crate) use self::kind::number::{Count, Size, Timeout, parse_timeout};
+use self::kind::number::{CountOrZero, SizeOrZero, Ttl};
 use self::kind::redis::{RedisPrefix, UserName};
 use self::kind::s3::Region;
+pub(crate) use self::kind::text::Switch;
 use self::kind::text::{Contact, FilePath, HttpUrl, OpsAddress, Replica, Token};
 use self::kind::{List, Maybe, One};
 pub(crate) use self::load::{Inputs, Loaded, Row, usual_files};
@@ -110,10 +112,26 @@ table::settings! {
             "How long a client has between a checksum and its file when the file changes";
         refresh_patience "refresh-patience": One<Ttl> = "1s",
             "Longest that a client waits for a refresh when there is a copy to serve";
+        purge_poll "purge-poll": One<Timeout> = "5s",
+            "How often each replica looks for purges, and so how long one takes to hold everywhere";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
         fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",
             "How many index files that a resolver will ask for next are fetched at once; 0 turns it off";
+    }
+    "Retention" {
+        sweep_every "sweep-every": Maybe<Timeout> = none,
+            "How often `serve` sweeps the store by sweep-unused-for and sweep-max-size; one replica of a fleet does";
+        sweep_unused_for "sweep-unused-for": Maybe<Timeout> = none,
+            "A sweep removes what was not used for so long and can be fetched again, as in 90d";
+        sweep_max_size "sweep-max-size": Maybe<Size> = none,
+            "A sweep removes the least recently used until the store is no larger, as in 500GiB";
+        sweep_grace "sweep-grace": One<Timeout> = "1d",
+            "No sweep removes what was used within this time; the same for all replicas";
+        usage_flush_every "usage-flush-every": One<Timeout> = "5m",
+            "How long a use may be on its way to the store";
+        usage_keep "usage-keep": One<Timeout> = "365d",
+            "How long it is kept who used what";
     }
     "Limits" {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",
@@ -154,6 +172,8 @@ table::settings! {
             "Longest that the end of the process waits for requests in flight";
     }
     "Upstream" {
+        offline "offline": One<Switch> = "false",
+            "Never ask upstream: what is in the store is all there is, and answers say so";
         upstream_connect_timeout "upstream-connect-timeout": One<Timeout> = "3s",
             "Longest that connecting may take";
         upstream_answer_timeout "upstream-answer-timeout": One<Timeout> = "15s",

@@ -80,7 +80,7 @@ fn a_command_line_that_cannot_be_used_is_one_sentence_and_exit_code_2() {
             &["config", "--cargo", "--rustup"],
             "`--cargo` and `--rustup` exclude each other; see `crateport --help`",
         ),
-        (&["sevre"], "there is no command `sevre`; did you mean serve?"),
+        (&["srve"], "there is no command `srve`; did you mean serve?"),
         (&[], "no command is given; see `crateport --help`"),
         (
             &["serve", "--index-ttl", "60"],

@@ -69,7 +69,8 @@ fn name_of(path: &Path) -> String {
     path.file_name().unwrap_or_default().to_string_lossy().into_owned()
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+/// Everything below a folder.
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     // A folder may come and go while it is looked at.
     let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
     let mut found = Vec::new();

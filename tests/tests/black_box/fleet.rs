@@ -10,6 +10,7 @@ mod freshness;
 mod leaders;
 mod stampede;
 mod store;
+mod upkeep;
 
 use crateport_testkit::client::Answer;
 use crateport_testkit::{
@@ -85,6 +86,8 @@ impl Fleet {
                 .flag("--s3-endpoint", s3_door.url())
                 .flag("--coord", format!("redis://{}", redis_door.address()))
                 .flag("--replica", name(number));
+            // Purges are looked for once, so that every other operation has its reason.
+            let options = options.variable("CRATEPORT_PURGE_POLL", "1h");
             let environment = parts.s3.environment().into_iter();
             let options = environment
                 .fold(options, |options, (variable, value)| options.variable(variable, value));

@@ -1,9 +1,14 @@
 //! Crateports as the tests start them, and the addresses and waits they share.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crateport_testkit::client::{Answer, get};
-use crateport_testkit::{Crateport, CrateportOptions, S3Server, ScriptedUpstream};
+use crateport_testkit::{
+    Cargo, Crateport, CrateportOptions, KIB, Published, S3Server, ScriptedUpstream, krate,
+};
+
+use crate::audit::{store_is_right, stored_crates};
 
 /// The registry under test, unless a test has several.
 pub(crate) const CRATES_IO: &str = "crates-io";
@@ -117,6 +122,65 @@ pub(crate) async fn metric_is(
     until_none(async || {
         let value = crateport.metric(name, labels).await;
         ((value - wanted).abs() > f64::EPSILON).then(|| format!("{name}{labels:?} is {value}"))
+    })
+    .await;
+}
+
+/// A lock file as cargo writes it, in a folder of its own.
+pub(crate) async fn lockfile(
+    upstream: &ScriptedUpstream,
+    dependencies: &[(&str, &str)],
+) -> (Cargo, PathBuf) {
+    let crateport = crateport(upstream).await;
+    let cargo =
+        Cargo::new().replaces_crates_io_with(&crateport.index_url(CRATES_IO)).project(|project| {
+            let project = dependencies
+                .iter()
+                .fold(project, |project, (name, version)| project.dep(name, version));
+            project.main("fn main() {}")
+        });
+    cargo.run(&["generate-lockfile"]).await.succeeds();
+    let path = cargo.work().join("Cargo.lock");
+    (cargo, path)
+}
+
+/// The path as an argument.
+pub(crate) fn text(path: &Path) -> &str {
+    path.to_str().unwrap()
+}
+
+/// A folder as `--store` names it.
+pub(crate) fn fs_store(folder: &Path) -> String {
+    format!("fs:{}", folder.display())
+}
+
+/// With further arguments.
+pub(crate) fn with(options: CrateportOptions, arguments: &[&str]) -> CrateportOptions {
+    arguments.iter().fold(options, |options, argument| options.argument(*argument))
+}
+
+/// Some crates of a size that matters.
+pub(crate) fn publish(upstream: &ScriptedUpstream, count: usize) -> Vec<Published> {
+    let name = |number| format!("crate-{number}");
+    (0..count)
+        .map(|number| krate(&name(number), "1.0.0").payload(40 * KIB).publish(upstream))
+        .collect()
+}
+
+/// Has a cache keep them.
+pub(crate) async fn fill(
+    crateport: &Crateport,
+    upstream: &ScriptedUpstream,
+    published: &[Published],
+) {
+    for krate in published {
+        let answer = get(crate_url(crateport, &krate.name, "1.0.0")).send().await;
+        assert_eq!(answer.body, krate.bytes);
+    }
+    store_is_right(crateport, upstream).await;
+    until_none(async || {
+        let count = stored_crates(&crateport.store()).len();
+        (count < published.len()).then_some(count)
     })
     .await;
 }

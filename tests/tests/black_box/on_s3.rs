@@ -13,7 +13,10 @@ async fn on(s3: &S3Server, upstream: &ScriptedUpstream) -> Crateport {
 }
 
 fn options(s3: &S3Server, upstream: &ScriptedUpstream) -> CrateportOptions {
-    on_bucket(house::options(upstream), s3).flag("--redirect-size-min", "64KiB")
+    // Purges are looked for once, so that every other operation has its reason.
+    on_bucket(house::options(upstream), s3)
+        .flag("--redirect-size-min", "64KiB")
+        .flag("--purge-poll", "1h")
 }
 
 #[tokio::test]

@@ -284,7 +284,7 @@ impl Inner {
         let options = PutOptions { checksum: Some(content), attributes };
         let meta = self.ports.store.put(key, Stored::Bytes(bytes), options).await?;
         self.trusted.insert(key.clone(), &meta, content).await;
-        self.present.insert(key.clone(), content, meta.size_bytes).await;
+        self.present.insert(key.clone(), content, &meta, Instant::now()).await;
         Ok(())
     }
 

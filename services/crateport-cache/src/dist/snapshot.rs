@@ -224,7 +224,7 @@ impl Inner {
             let condition = dist.upstream.condition();
             let look = match condition {
                 Condition::Healthy => deadline.min(Instant::now() + LOOK_EVERY),
-                Condition::Slow | Condition::Down { .. } => Instant::now(),
+                Condition::Slow | Condition::Down { .. } | Condition::Offline => Instant::now(),
             };
             match ticket.clone().wait(look).await {
                 Ok(renewed) => return renewed,

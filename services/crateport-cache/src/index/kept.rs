@@ -22,6 +22,13 @@ const LAST_MODIFIED: &str = "upstream-last-modified";
 const WITHDRAWN: &str = "upstream-absent";
 const CHECKSUM: &str = "sha256";
 
+/// The attributes of an index file that is to be asked for again, whatever upstream would say of its validators.
+pub(crate) fn without_validators(attributes: &Attributes) -> Attributes {
+    let kept = |name: &str| ![ETAG, LAST_MODIFIED].contains(&name);
+    let kept = attributes.iter().filter(|(name, _)| kept(name));
+    kept.map(|(name, text)| (name.clone(), text.clone())).collect()
+}
+
 impl Inner {
     /// The copy in the store, with what the fleet knows of its freshness.
     pub(super) async fn load(

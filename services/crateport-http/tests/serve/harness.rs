@@ -146,6 +146,8 @@ impl Setup<'_> {
             readiness: readiness.clone(),
             version: "0.0.0-test",
             replica: "replica-7".to_owned(),
+            purge_poll: SOON,
+            sources: crateport_operate::Sources::default(),
         });
 
         let (mut stop, mut servers, mut bases) = (Vec::new(), Vec::new(), Vec::new());

@@ -131,6 +131,25 @@ impl CrateportOptions {
         program::run(command, command_line, SUBCOMMAND_DEADLINE).await
     }
 
+    /// The same on a terminal, whose whole screen is what it prints.
+    #[must_use = "say whether it succeeds() or fails()"]
+    pub async fn run_on_terminal(&self, arguments: &[&str]) -> ProgramRun {
+        let home =
+            tempfile::Builder::new().prefix("crateport-").tempdir().expect("a temporary folder");
+        let mut line = self.binary_path().await.into_os_string();
+        for argument in
+            arguments.iter().map(OsString::from).chain(self.config_arguments(home.path()))
+        {
+            line.push(" ");
+            line.push(argument);
+        }
+        let mut command = self.command(Path::new("script"), home.path());
+        command.args(["--quiet", "--return", "--command"]).arg(line).arg("/dev/null");
+        command.env("PATH", "/usr/bin:/bin").env("TERM", "xterm");
+        let command_line = format!("crateport {}", arguments.join(" "));
+        program::run(command, command_line, SUBCOMMAND_DEADLINE).await
+    }
+
     /// The binary named, or the one of this workspace, built if need be.
     pub(super) async fn binary_path(&self) -> PathBuf {
         match &self.binary {

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::Write as _;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use s3s::dto::ETagCondition;
@@ -130,6 +130,16 @@ impl Bucket {
     pub(super) fn damage(&mut self, key: &str, damage: impl FnOnce(Bytes) -> Bytes) {
         let object = self.objects.get_mut(key).unwrap_or_else(|| panic!("there is no {key}"));
         object.bytes = damage(object.bytes.clone());
+    }
+
+    #[track_caller]
+    pub(super) fn age(&mut self, key: &str, by: Duration) {
+        let object = self.objects.get_mut(key).unwrap_or_else(|| panic!("there is no {key}"));
+        object.modified -= by;
+    }
+
+    pub(super) fn remove(&mut self, key: &str) {
+        self.objects.remove(key);
     }
 
     pub(super) fn uploads(&self) -> Vec<S3Upload> {

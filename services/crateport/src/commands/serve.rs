@@ -15,7 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
-use super::print;
+use super::{print, sweep};
 use crate::reload::Reload;
 use crate::settings::{Inputs, Loaded, Settings};
 use crate::{compose, file_limit, supervisor};
@@ -66,6 +66,8 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
         readiness: readiness.clone(),
         version: VERSION,
         replica: settings.replica.clone(),
+        purge_poll: settings.purge_poll,
+        sources: compose::sources(&settings),
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());
@@ -79,6 +81,7 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
         ops_stopped,
         OPS_DRAIN_TIMEOUT,
     ));
+    let sweeps = sweep::on_schedule(&settings, &cache);
     print(&banner);
     info!(version = VERSION, replica = settings.replica, "serving");
     supervisor::ready();
@@ -90,6 +93,7 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
     // Requests first, then fills, then spans: each has its own limit.
     supervisor::stopping(drain_delay + drain_timeout * 2 + OPS_DRAIN_TIMEOUT + FLUSH_TIMEOUT);
     readiness.end();
+    sweeps.abort();
     farewell.begin();
     tokio::spawn(async {
         if stopped().await.is_ok() {

@@ -16,6 +16,10 @@ const NOTES_MAX: u64 = 100_000;
 
 /// What replicas tell each other with. A Redis is connected to in the background; it may be down.
 pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordinator>> {
+    // A fleet must not take it from one that never asks that there is no such crate.
+    if settings.offline {
+        return Ok(Arc::new(LocalCoordinator::new(NOTES_MAX)));
+    }
     Ok(match redis(settings)? {
         Some(redis) => Arc::new(redis),
         None => Arc::new(LocalCoordinator::new(NOTES_MAX)),

@@ -12,7 +12,7 @@ pub(crate) struct Kept {
     pub(crate) store: Arc<dyn ObjectStore>,
     /// The same, if it is one on S3.
     pub(crate) s3: Option<S3Store>,
-    pub(super) scratch: Option<Scratch>,
+    pub(crate) scratch: Option<Scratch>,
 }
 
 /// Opens the store.

@@ -7,13 +7,26 @@ use crateport_cache::DeliveryMode;
 
 use super::{Coordination, Settings, SettingsError, StoreLocation};
 
+/// For clocks that differ and times that are kept in whole minutes.
+const GRACE_MARGIN: Duration = Duration::from_secs(60);
 /// rustup waits three minutes for an answer, and proxies between often less.
 const GRACE_MAX: Duration = Duration::from_secs(30);
 
 /// The first thing that cannot work, if any.
 pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
-    let checks =
-        [listeners, ops_listener, delivery, login, patience, connecting, registries, ids, grace];
+    let checks = [
+        listeners,
+        ops_listener,
+        delivery,
+        login,
+        patience,
+        connecting,
+        registries,
+        ids,
+        grace,
+        sweep_grace,
+        sweeps,
+    ];
     match checks.into_iter().find_map(|check| check(settings)) {
         Some(sentence) => Err(SettingsError::Conflict(sentence)),
         None => Ok(()),
@@ -91,6 +104,25 @@ fn connecting(settings: &Settings) -> Option<String> {
             "upstream-connect-timeout ({connect:?}) cannot be longer than \
              upstream-deadline ({deadline:?})"
         )
+    })
+}
+
+/// An object that was used half the grace ago must outlive an address that is given out now.
+fn sweep_grace(settings: &Settings) -> Option<String> {
+    let (grace, url, presence) =
+        (settings.sweep_grace, settings.url_lifetime, settings.presence_ttl);
+    (grace < 2 * (url.max(presence) + GRACE_MARGIN)).then(|| {
+        format!(
+            "sweep-grace ({grace:?}) must be two minutes more than twice as long as url-lifetime \
+             ({url:?}) and presence-ttl ({presence:?})"
+        )
+    })
+}
+
+fn sweeps(settings: &Settings) -> Option<String> {
+    let says_what = settings.sweep_unused_for.is_some() || settings.sweep_max_size.is_some();
+    (settings.sweep_every.is_some() && !says_what).then(|| {
+        "sweep-every needs sweep-unused-for or sweep-max-size to know what to remove".to_owned()
     })
 }
 
