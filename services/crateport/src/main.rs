@@ -19,9 +19,6 @@ use crateport_telemetry::logging::LogConfig;
 use crate::cli::{Invocation, Refusal};
 use crate::settings::{Inputs, Loaded, SettingsError};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The work failed.
 const FAILED: u8 = 1;
 /// The command line or the settings cannot be used.
