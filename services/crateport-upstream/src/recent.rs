@@ -13,7 +13,10 @@ const AGE_MAX: Duration = Duration::from_secs(24 * 3600);
 
 /// The last attempts, by origin and kind: origins are few, because they are configured.
 #[derive(Debug, Default)]
-pub(crate) struct RecentAttempts(Mutex<BTreeMap<(Box<str>, &'static str), VecDeque<Attempt>>>);
+pub(crate) struct RecentAttempts(Mutex<BTreeMap<Asked, VecDeque<Attempt>>>);
+
+/// Which origin, and for what kind of thing.
+type Asked = (Box<str>, &'static str);
 
 #[derive(Clone, Copy, Debug)]
 struct Attempt {

@@ -104,7 +104,12 @@ pub(super) fn top_crates(report: &Report) -> String {
         );
     }
     let since = ago(report.top_crates_since, report.made);
-    section("Fetched most", &rows, &["crate", "", "times"], &format!("Since {since}."))
+    section(
+        "Fetched most",
+        &rows,
+        &["crate", "", "times"],
+        &format!("Counted since {since}, by this replica."),
+    )
 }
 
 /// The slowest upstreams.

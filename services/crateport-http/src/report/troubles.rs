@@ -24,6 +24,9 @@ impl Troubles {
         let same = troubles.iter().position(|before| before.is_like(&trouble));
         match same.and_then(|place| troubles.remove(place)) {
             Some(before) => {
+                // What came first tells more: later ones may say that it failed a moment ago.
+                trouble.detail = before.detail;
+                trouble.upstream_status = before.upstream_status.or(trouble.upstream_status);
                 trouble.first = before.first;
                 trouble.count = trouble.count.saturating_add(before.count);
             }

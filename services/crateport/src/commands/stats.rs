@@ -53,12 +53,10 @@ fn tables(report: &Report) -> String {
         "crateport {} {}, counting since {}",
         report.version, report.replica, report.since
     );
-    for part in
-        [held(report), hits(report), top(report), upstreams(report), fills(report), errors(report)]
-    {
-        if let Some(part) = part {
-            let _ = write!(text, "\n{part}");
-        }
+    let parts =
+        [held(report), hits(report), top(report), upstreams(report), fills(report), errors(report)];
+    for part in parts.into_iter().flatten() {
+        let _ = write!(text, "\n{part}");
     }
     text
 }
