@@ -182,7 +182,7 @@ mod tests {
             "97% <small>of 1,234</small><br>50% <small>of 2.0 MiB</small>",
             "<td>20 ms<td>2.5 s<td>9.0 s<td>1 <small>of 9",
             "<td>503<td>upstream-status 502 ×3",
-            "<td>4.0 KiB<td>12 ms",
+            "<td class=unit>4.0 KiB<td class=unit>12 ms",
             "5 min ago</time>",
         ] {
             assert!(page.contains(text), "{text} is missing in {page}");

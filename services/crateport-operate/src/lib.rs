@@ -1,5 +1,5 @@
-//! The operator's hands on a cache: what keeps it from growing for ever, and what
-//! proves that it is whole.
+//! The operator's hands on a cache: what fills it ahead, keeps it from growing for ever, proves that it is whole, and
+//! carries it to where there is no network.
 //!
 //! Everything here works on a store that is being served from at the same time, by any number of replicas, and in
 //! memory that does not grow with the bytes in the store.

@@ -5,14 +5,16 @@ use std::net::TcpListener;
 use crateport_testkit::{Cargo, ScriptedUpstream};
 
 use crate::bare::Bare;
-use crate::house::{crateport, hasty};
+use crate::house::{hasty, options};
 use crate::{audit, tree};
 
 #[tokio::test]
 async fn cargo_builds_a_large_tree_cold_warm_and_with_upstream_gone() {
     let upstream = ScriptedUpstream::start().await;
     let published = tree::publish(&upstream);
-    let mut crateport = crateport(&upstream).await;
+    // However long it takes to compile on a busy machine, a fetched file is not old.
+    let options = options(&upstream).flag("--index-ttl", "1h");
+    let mut crateport = crateport_testkit::Crateport::start(options).await;
 
     // Cold: each file is fetched once, although cargo wants all at the same time.
     let cargo = tree::cargo(&crateport);

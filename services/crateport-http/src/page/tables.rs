@@ -138,7 +138,7 @@ pub(super) fn fills(report: &Report) -> String {
         let unkept = if fill.is_kept { "" } else { ", not kept" };
         let _ = write!(
             rows,
-            "<tr><th scope=row>{} <small>{}</small><td>{}<td>{}{unkept}<td>{}",
+            "<tr><th scope=row>{} <small>{}</small><td class=unit>{}<td class=unit>{}{unkept}<td>{}",
             escaped(&fill.what),
             escaped(&fill.origin),
             size(fill.bytes),
