@@ -18,6 +18,7 @@ mod turn;
 mod verify;
 mod walk;
 mod warm;
+mod who;
 
 pub use bundle::{BundleError, Export, Exported, Import, Imported, read_manifest_of};
 pub use error::OperateError;
@@ -28,3 +29,4 @@ pub use sweep::{Deed, Removal, Sweeper, Swept, Tally};
 pub use toolchain::{Channel, InvalidChannel, Toolchain};
 pub use verify::{Fault, Finding, Repair, Scope, Verified, Verifier};
 pub use warm::{Cold, Here, Place, Step, Wanted, Warmed, Warmth, warm};
+pub use who::{Pull, Pulls, Question, who_pulled};

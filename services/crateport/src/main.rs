@@ -74,6 +74,9 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
             }
             Err(sentence) => Ok(complain(&sentence.to_string(), FAILED)),
         },
+        Invocation::Stats(inputs, form) => {
+            one_thread()?.block_on(commands::stats::run(&inputs.load()?.settings, form))
+        }
         Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
     }
 }
