@@ -200,7 +200,7 @@ impl Inner {
         let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
             .metered(&self.metrics.spool_bytes);
         offer.publish(Ok(Filled::Spool(spool.reader())));
-        let received = self.receive(&mut spool, found, self.size_bytes_max(wanted)).await;
+        let received = self.receive(&mut spool, found, wanted).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
         let size_bytes = spool.written_bytes();
         let is_whole = matches!(&received, Ok(computed) if *computed == wanted.checksum);
@@ -233,15 +233,16 @@ impl Inner {
         &self,
         spool: &mut Spool,
         mut found: Found,
-        size_bytes_max: u64,
+        wanted: &Wanted,
     ) -> Result<Sha256, Failure> {
+        let size_bytes_max = self.size_bytes_max(wanted);
         let mut hasher = Hasher::default();
         while let Some(chunk) = found.body.next().await {
             let chunk = chunk?;
             if spool.written_bytes() + chunk.len() as u64 > size_bytes_max {
                 return Err(UpstreamError::TooLarge { size_bytes_max }.into());
             }
-            self.metrics.filled(ResourceKind::Krate, chunk.len());
+            self.metrics.filled(wanted.source.kind(), chunk.len());
             hasher.update(&chunk);
             spool.write(chunk).await?;
         }

@@ -255,7 +255,9 @@ impl Inner {
                     Authority::Fleet => {
                         copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh
                     }
-                    Authority::Upstream { since, .. } => freshness.checked >= since,
+                    Authority::Upstream { since, seen } => {
+                        freshness.checked >= since || seen != Some(copy.checksum())
+                    }
                 };
                 enough.then_some(Ok(Refreshed::Current {
                     copy,
