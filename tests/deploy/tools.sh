@@ -133,7 +133,7 @@ need_docker() {
     unpack newer docker docker.io docker-cli docker-compose docker-buildx
     unpack own containerd containerd tini
     mkdir -p "$DOCKER_CONFIG/cli-plugins"
-    cp "$tools"/docker/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
+    ln -sf "$tools"/docker/usr/libexec/docker/cli-plugins/* "$DOCKER_CONFIG/cli-plugins/"
     PATH="$tools/docker/usr/bin:$tools/docker/usr/sbin:$tools/containerd/usr/bin:$PATH"
     export DOCKER_HOST="unix://$tools/docker-run/docker.sock"
     mkdir -p "$tools/docker-run"
