@@ -21,6 +21,7 @@ use crate::index::Refreshed;
 use crate::known::KnownConfig;
 use crate::live_policy::LivePolicy;
 use crate::metrics::CacheMetrics;
+use crate::recent::{RecentFill, RecentFills};
 use crate::small::SmallObjects;
 use crate::stored::{Present, Trusted};
 use crate::uses::{Client, Uses};
@@ -83,6 +84,7 @@ pub(crate) struct Inner {
     pub(crate) ahead: Ahead,
     pub(crate) uses: Uses,
     pub(crate) foresight: Foresight,
+    pub(crate) recent_fills: RecentFills,
     pub(crate) metrics: CacheMetrics,
     /// Everything that goes on without a client waiting for it.
     pub(crate) tasks: TaskTracker,
@@ -154,6 +156,7 @@ impl Cache {
             ahead,
             uses,
             foresight: Foresight::new(limits.fetch_ahead_max),
+            recent_fills: RecentFills::default(),
             metrics: CacheMetrics::register(metrics)?,
             tasks: TaskTracker::new(),
             registries: registries.into_iter().map(registry).collect(),
@@ -264,6 +267,17 @@ impl Cache {
     /// Takes note of who was served an object.
     pub fn record_use(&self, key: StoreKey, client: Client) {
         self.0.uses.record(key, client);
+    }
+
+    /// Has the uses that were recorded here written to the store now.
+    pub async fn write_uses(&self) {
+        self.0.uses.flush().await;
+    }
+
+    /// The fills that ended well a short while ago, the newest first.
+    #[must_use]
+    pub fn recent_fills(&self) -> Vec<RecentFill> {
+        self.0.recent_fills.all()
     }
 
     /// Brings the gauges up to date, before they are read.

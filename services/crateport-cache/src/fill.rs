@@ -5,7 +5,7 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crateport_coord::{Claim, Lease, Note};
 use crateport_store::{Attributes, PutOptions};
@@ -23,6 +23,7 @@ use crate::flight::Takeoff;
 use crate::index::give_back;
 use crate::krate::NOT_IN_INDEX;
 use crate::metrics::{FOUND, STORED, UNSTORED};
+use crate::recent::RecentFill;
 use crate::spool::{Spool, SpoolReader, Verified};
 use crate::{Failure, ServeError};
 
@@ -193,6 +194,7 @@ impl Inner {
 
     /// Takes the bytes in, and keeps them if they are right.
     async fn fill(&self, wanted: &Wanted, found: Found, offer: Offer) -> Result<(), Failure> {
+        let began = Instant::now();
         let scratch = self.ports.scratch.clone();
         let memory_bytes_max = self.limits.spool_memory_bytes_max;
         let mut spool = Spool::new(wanted.key.clone(), found.size_bytes, scratch, memory_bytes_max)
@@ -200,6 +202,7 @@ impl Inner {
         offer.publish(Ok(Filled::Spool(spool.reader())));
         let received = self.receive(&mut spool, found, self.size_bytes_max(wanted)).await;
         // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
+        let size_bytes = spool.written_bytes();
         let is_whole = matches!(&received, Ok(computed) if *computed == wanted.checksum);
         let _flight = is_whole.then_some(offer);
         let result = match received {
@@ -215,6 +218,7 @@ impl Inner {
         match result {
             Ok(kept) => {
                 self.metrics.fill(wanted.source.kind(), kept);
+                self.recent_fills.note(wanted.ended(began, size_bytes, kept));
                 Ok(())
             }
             Err(failure) => {
@@ -276,6 +280,21 @@ impl Inner {
 
 fn unavailable(wanted: &Wanted, failure: Failure) -> ServeError {
     ServeError::Unavailable { what: wanted.source.to_string(), failure }
+}
+
+impl Wanted {
+    /// What is told of a fill that ended well in this moment.
+    fn ended(&self, began: Instant, size_bytes: u64, result: &str) -> RecentFill {
+        RecentFill {
+            ended: SystemTime::now(),
+            origin: self.source.origin().to_owned(),
+            resource: self.source.kind(),
+            key: self.key.clone(),
+            size_bytes,
+            took: began.elapsed(),
+            is_kept: result == STORED,
+        }
+    }
 }
 
 impl Source {

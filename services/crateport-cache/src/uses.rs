@@ -2,7 +2,7 @@
 //!
 //! Two promises are made to sweeps. A use is in the store within [`UsePolicy::flush_every`], or within a second or so
 //! if its object was not used for long. And nobody is sent to an object in the store unless it was written within
-//! half the grace, or a use of it is *in the store* since, and it was seen there after that: [`Uses::hold`] waits for
+//! half the grace, or a use of it is *in the store* since, and it was seen there after that: `Uses::hold` waits for
 //! the one, and its caller looks for the other. After each batch the list of what a sweep is about to delete is read; a
 //! sweep writes that list before it reads the batches. So either the sweep sees the use, or the replica sees the list
 //! and sends nobody, or the object is gone before the replica looks.

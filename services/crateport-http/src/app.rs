@@ -22,10 +22,10 @@ use tracing::{Instrument as _, Span, info_span};
 
 use crate::base::BasePolicy;
 use crate::body::Body;
-use crate::inventory::Inventory;
 use crate::listen::ConnectionInfo;
 use crate::metrics::HttpMetrics;
 use crate::record::{End, Record};
+use crate::report::Reports;
 use crate::respond::{Form, without_body};
 use crate::route::Route;
 use crate::{installer, page, status};
@@ -48,7 +48,7 @@ pub struct App(Arc<Shared>);
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) cache: Cache,
-    pub(crate) inventory: Inventory,
+    pub(crate) reports: Reports,
     /// What requests may name first in their paths: of registries, and of dist origins.
     registries: Vec<RegistryId>,
     dists: Vec<DistId>,
@@ -85,7 +85,7 @@ const X_SERVED_BY: HeaderName = HeaderName::from_static("x-served-by");
 const X_CRATEPORT_MODE: HeaderName = HeaderName::from_static("x-crateport-mode");
 
 impl App {
-    /// A service on top of `cache`.
+    /// A service on top of `cache` that counts for `reports`.
     ///
     /// # Errors
     ///
@@ -93,6 +93,7 @@ impl App {
     pub fn new(
         cache: Cache,
         config: AppConfig,
+        reports: Reports,
         metrics: &prometheus::Registry,
     ) -> Result<Self, prometheus::Error> {
         let replica =
@@ -102,7 +103,7 @@ impl App {
             dists: cache.dists().map(|(id, _)| id.clone()).collect(),
             is_offline: cache.registries().any(|(_, condition)| condition == Condition::Offline)
                 || cache.dists().any(|(_, condition)| condition == Condition::Offline),
-            inventory: Inventory::new(cache.clone()),
+            reports,
             cache,
             base: config.base,
             replica,
@@ -207,6 +208,9 @@ impl Shared {
         };
         if let Some(key) = used(&head.method, &resource, registry) {
             self.cache.record_use(key, self.user(head));
+            if let Resource::Krate { name, .. } = &resource {
+                self.reports.fetched(registry, name, Instant::now());
+            }
         }
         let (outcome, reason, upstream_status) =
             (answer.outcome, answer.reason, answer.upstream_status);
@@ -252,6 +256,7 @@ impl Shared {
         let connection = connection(head);
         Record {
             metrics: self.metrics.clone(),
+            reports: self.reports.clone(),
             began,
             client: self.base.client(&head.headers, &connection),
             protocol: connection.protocol.as_str(),

@@ -1,11 +1,13 @@
-//! What the store holds, counted in the background for the page for people.
+//! What the store holds, counted in the background for reports.
 
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crateport_cache::Cache;
 use crateport_store::StoreError;
-use crateport_types::{Area, DistId, RegistryId};
+use crateport_types::{Area, DistId, Moment, RegistryId};
+use tokio::sync::watch;
+use tokio::time::timeout;
 
 /// How often the store is counted, at the most.
 const COUNT_EVERY: Duration = Duration::from_secs(300);
@@ -19,18 +21,15 @@ pub(crate) struct Inventory(Arc<Counting>);
 #[derive(Debug)]
 struct Counting {
     cache: Cache,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    last: Option<Arc<Held>>,
-    began: Option<Instant>,
+    began: Mutex<Option<Instant>>,
+    last: watch::Sender<Option<Arc<Held>>>,
 }
 
 /// What is held of everything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Held {
+    /// When that was.
+    pub(crate) counted: Moment,
     pub(crate) registries: Vec<Holding>,
     pub(crate) dists: Vec<(DistId, Tally)>,
 }
@@ -52,28 +51,36 @@ pub(crate) struct Tally {
 
 impl Inventory {
     pub(crate) fn new(cache: Cache) -> Self {
-        Self(Arc::new(Counting { cache, state: Mutex::default() }))
+        Self(Arc::new(Counting { cache, began: Mutex::default(), last: watch::Sender::default() }))
     }
 
     /// The last count, if there was one. Begins the next when that is old.
     pub(crate) fn look(&self) -> Option<Arc<Held>> {
-        let mut state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if state.began.is_none_or(|began| began.elapsed() >= COUNT_EVERY) {
-            state.began = Some(Instant::now());
+        let mut began = self.0.began.lock().unwrap_or_else(PoisonError::into_inner);
+        if began.is_none_or(|began| began.elapsed() >= COUNT_EVERY) {
+            *began = Some(Instant::now());
             let counting = Arc::clone(&self.0);
             tokio::spawn(async move {
-                let counted = counting.count().await.ok().map(Arc::new);
-                let mut state = counting.state.lock().unwrap_or_else(PoisonError::into_inner);
-                state.last = counted.or_else(|| state.last.take());
+                if let Ok(counted) = counting.count().await {
+                    counting.last.send_replace(Some(Arc::new(counted)));
+                }
             });
         }
-        state.last.clone()
+        self.0.last.borrow().clone()
+    }
+
+    /// Whether there is a count, which is waited for so long.
+    pub(crate) async fn counted(&self, patience: Duration) -> bool {
+        let mut last = self.0.last.subscribe();
+        self.look();
+        matches!(timeout(patience, last.wait_for(Option::is_some)).await, Ok(Ok(_)))
     }
 }
 
 impl Counting {
     async fn count(&self) -> Result<Held, StoreError> {
-        let mut held = Held::default();
+        let counted = Moment::of(SystemTime::now());
+        let mut held = Held { counted, registries: Vec::new(), dists: Vec::new() };
         let ids = self.cache.registries().map(|(id, _)| id.clone()).collect::<Vec<_>>();
         for registry in ids {
             let index = self.tally(&Area::Index(registry.clone())).await?;

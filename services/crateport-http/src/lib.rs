@@ -15,8 +15,10 @@ mod listen_metrics;
 mod metrics;
 mod ops;
 mod page;
+pub mod readable;
 mod readiness;
 mod record;
+mod report;
 mod respond;
 mod route;
 mod status;
@@ -28,3 +30,6 @@ pub use client_lines::{Scheme, cargo_lines, local_base, rustup_install_line, rus
 pub use listen_metrics::{register_certificates, register_listeners};
 pub use ops::{OpsConfig, ops_router};
 pub use readiness::Readiness;
+pub use report::{
+    Counts, Filled, Held, Origin, Report, Reports, TopCrate, Trouble, UpstreamTimes, Window,
+};

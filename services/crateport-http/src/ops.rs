@@ -1,5 +1,7 @@
-//! The ops listener: health, metrics and version. Never public.
+//! The ops listener: health, metrics, version, the report, who used what, and the operator's hands. Never public: it
+//! tells the addresses of clients, and it does as it is told.
 
+mod usage;
 mod warm;
 
 use std::sync::Arc;
@@ -20,7 +22,9 @@ use crateport_upstream::Condition;
 use serde::Deserialize;
 use serde_json::json;
 
+use crate::Reports;
 use crate::readiness::{Readiness, Serves};
+use crate::report::word;
 
 /// What the ops listener tells of.
 #[derive(Clone, Debug)]
@@ -39,6 +43,8 @@ pub struct OpsConfig {
     pub purge_poll: Duration,
     /// Which registries the sources in lock files mean.
     pub sources: Sources,
+    /// What `/stats` tells.
+    pub reports: Reports,
 }
 
 /// What is to be purged.
@@ -56,6 +62,9 @@ const STORE_WAIT_MAX: Duration = Duration::from_millis(500);
 /// Longest that the figures of `/metrics` may take, some of which the system is asked for.
 const METRICS_WAIT_MAX: Duration = Duration::from_secs(5);
 
+/// Longest that `/stats` waits until the store was counted for the first time.
+const COUNT_WAIT_MAX: Duration = Duration::from_secs(2);
+
 /// The service behind the ops listener.
 pub fn ops_router(config: OpsConfig) -> Router {
     Router::new()
@@ -63,6 +72,8 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .route("/readyz", get(readyz))
         .route("/metrics", get(metrics))
         .route("/version", get(version))
+        .route("/stats", get(stats))
+        .route("/api/usage", get(usage::answer))
         .route("/purge", post(purge))
         .route("/warm", post(warm::answer).layer(DefaultBodyLimit::max(warm::BODY_BYTES_MAX)))
         .with_state(Arc::new(config))
@@ -70,12 +81,6 @@ pub fn ops_router(config: OpsConfig) -> Router {
 
 /// Whether to send requests here, and what to expect of them: see [`Serves`].
 async fn readyz(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
-    let word = |condition| match condition {
-        Condition::Healthy => "healthy",
-        Condition::Slow => "slow",
-        Condition::Down { .. } => "down",
-        Condition::Offline => "offline",
-    };
     let registries = ops.cache.registries().map(|(id, condition)| (id.to_string(), condition));
     let dists = ops.cache.dists().map(|(id, condition)| (id.to_string(), condition));
     let registries = registries.collect::<Vec<_>>();
@@ -168,6 +173,14 @@ impl PurgeQuery {
             version: version.map_err(|error: InvalidVersion| error.to_string())?,
         })
     }
+}
+
+/// The report, hosts of upstreams in the sentences of its errors included.
+async fn stats(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {
+    let report = ops.reports.counted(COUNT_WAIT_MAX).await;
+    // Structs of texts and numbers always serialize.
+    let body = serde_json::to_string(&*report).unwrap_or_default();
+    ([(CONTENT_TYPE, "application/json")], format!("{body}\n"))
 }
 
 async fn version(State(ops): State<Arc<OpsConfig>>) -> impl IntoResponse {

@@ -2,23 +2,25 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
 use crateport_telemetry::TraceIds;
 use crateport_telemetry::logging::{Field, log_request};
-use crateport_types::{DeliveryKind, Outcome, Reason, ResourceKind};
+use crateport_types::{DeliveryKind, Moment, Outcome, Reason, ResourceKind};
 use http::{HeaderValue, Method, StatusCode, Uri};
 use tokio::sync::OwnedSemaphorePermit;
 use tracing::Span;
 
 use crate::body::BodyError;
 use crate::metrics::{Ended, HttpMetrics};
+use crate::report::{Reports, Trouble};
 
 /// Everything worth knowing of a request. Written when dropped.
 #[derive(Debug)]
 pub(crate) struct Record {
     pub(crate) metrics: HttpMetrics,
+    pub(crate) reports: Reports,
     pub(crate) began: Instant,
     pub(crate) client: IpAddr,
     pub(crate) protocol: &'static str,
@@ -109,6 +111,7 @@ impl Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.began.elapsed();
+        let bytes = self.sent_bytes + self.redirected_bytes;
         self.metrics.in_flight().dec();
         self.metrics.count(&Ended {
             registry: self.origin(),
@@ -116,16 +119,38 @@ impl Drop for Record {
             outcome: self.outcome,
             status: self.status,
             delivery: self.delivery,
-            bytes: self.sent_bytes + self.redirected_bytes,
+            bytes,
             duration,
             answered_after: self.answered_after,
         });
+        self.reports.ended(self.resource, self.outcome, bytes, self.began + duration);
+        if self.outcome == Outcome::Unavailable || self.end == End::Broken {
+            self.reports.failed(self.trouble());
+        }
         let ids = self.tell_span();
         self.log(ids, duration);
     }
 }
 
 impl Record {
+    /// What is told of a request that failed: nothing of who asked, and no query.
+    fn trouble(&self) -> Trouble {
+        let now = Moment::of(SystemTime::now());
+        let broken = (self.end == End::Broken).then(|| self.end.as_str());
+        Trouble {
+            first: now,
+            last: now,
+            count: 1,
+            origin: self.origin().to_owned(),
+            resource: self.resource.as_str().to_owned(),
+            path: self.uri.path().to_owned(),
+            status: self.status.as_u16(),
+            reason: broken.unwrap_or(self.reason.as_str()).to_owned(),
+            upstream_status: self.upstream_status,
+            detail: self.detail.as_deref().unwrap_or_default().to_owned(),
+        }
+    }
+
     fn log(&self, ids: Option<TraceIds>, duration: Duration) {
         let trace_id = ids.map(|ids| ids.trace_id().to_string());
         let span_id = ids.map(|ids| ids.span_id().to_string());

@@ -13,6 +13,9 @@ pub enum OperateError {
     /// Somebody else is at it.
     #[error("another sweep is under way")]
     Busy,
+    /// This process is about to end.
+    #[error("it was stopped")]
+    Stopped,
     /// Without these uses, something that was served a moment ago could be removed.
     #[error(
         "the uses in {key} cannot be read, so nothing is removed; `crateport verify --repair` drops them"

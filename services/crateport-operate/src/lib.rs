@@ -1,5 +1,5 @@
-//! The operator's hands on a cache: what keeps it from growing for ever, and what
-//! proves that it is whole.
+//! The operator's hands on a cache: what fills it ahead, keeps it from growing for ever, proves that it is whole, and
+//! carries it to where there is no network.
 //!
 //! Everything here works on a store that is being served from at the same time, by any number of replicas, and in
 //! memory that does not grow with the bytes in the store.
@@ -18,6 +18,7 @@ mod turn;
 mod verify;
 mod walk;
 mod warm;
+mod who;
 
 pub use bundle::{BundleError, Export, Exported, Import, Imported, read_manifest_of};
 pub use error::OperateError;
@@ -28,3 +29,4 @@ pub use sweep::{Deed, Removal, Sweeper, Swept, Tally};
 pub use toolchain::{Channel, InvalidChannel, Toolchain};
 pub use verify::{Fault, Finding, Repair, Scope, Verified, Verifier};
 pub use warm::{Cold, Here, Place, Step, Wanted, Warmed, Warmth, warm};
+pub use who::{Pull, Pulls, Question, who_pulled};

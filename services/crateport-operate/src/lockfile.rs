@@ -44,6 +44,8 @@ pub enum InvalidLockfile {
 pub struct Sources {
     by_url: BTreeMap<String, RegistryId>,
     ids: Vec<RegistryId>,
+    /// Where a Crateport is, whatever registries it has.
+    base: Option<String>,
 }
 
 /// A crate that a lockfile needs.
@@ -127,20 +129,20 @@ impl Sources {
         }
     }
 
-    /// The registry that a source means: one that was added, or one of those under a Crateport's own address.
-    #[must_use]
-    pub fn registry(&self, source: &str) -> Option<&RegistryId> {
-        let url = plain(source);
-        self.by_url.get(url).or_else(|| {
-            let id = url.strip_suffix("/index")?.rsplit('/').next()?;
-            self.ids.iter().find(|known| known.as_str() == id)
-        })
+    /// Says that any `<base>/<id>/index/` means the registry of that id, because a Crateport is there.
+    pub fn add_base(&mut self, base: &str) {
+        self.base = Some(plain(base).to_owned());
     }
 
-    /// Every registry that can be meant.
+    /// The registry that a source means: one that was added, or one of those under a Crateport's own address.
     #[must_use]
-    pub fn registries(&self) -> &[RegistryId] {
-        &self.ids
+    pub fn registry(&self, source: &str) -> Option<RegistryId> {
+        let url = plain(source);
+        self.by_url.get(url).cloned().or_else(|| {
+            let (base, id) = url.strip_suffix("/index")?.rsplit_once('/')?;
+            let known = self.ids.iter().find(|known| known.as_str() == id).cloned();
+            known.or_else(|| (self.base.as_deref() == Some(base)).then(|| id.parse().ok())?)
+        })
     }
 }
 
@@ -158,7 +160,7 @@ impl Needs {
             let Locked { name, version, source, checksum } = package;
             match sources.registry(source) {
                 Some(registry) => needs.crates.push(NeededCrate {
-                    registry: registry.clone(),
+                    registry,
                     name: name.clone(),
                     version: version.clone(),
                     checksum: *checksum,
@@ -187,6 +189,7 @@ mod tests {
         sources.add(GIT_INDEX, &crates_io);
         sources.add("sparse+https://index.crates.io/", &crates_io);
         sources.add("https://crates.example.com/index", &"internal".parse().unwrap());
+        sources.add_base("http://10.0.0.2:8080/");
         sources
     }
 
@@ -199,9 +202,12 @@ mod tests {
             ("sparse+https://crates.example.com/index/", Some("internal")),
             ("sparse+http://10.0.0.1:8080/internal/index/", Some("internal")),
             ("sparse+http://10.0.0.1:8080/unknown/index/", None),
+            ("sparse+http://10.0.0.2:8080/unknown/index/", Some("unknown")),
+            ("sparse+http://10.0.0.2:8080/Un_known/index/", None),
             ("registry+https://example.com/git", None),
         ] {
-            assert_eq!(sources.registry(source).map(RegistryId::as_str), expected, "{source}");
+            let found = sources.registry(source);
+            assert_eq!(found.as_ref().map(RegistryId::as_str), expected, "{source}");
         }
     }
 

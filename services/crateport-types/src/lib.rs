@@ -14,6 +14,7 @@ mod index;
 mod index_deps;
 mod key;
 mod krate;
+mod moment;
 mod outcome;
 mod range;
 mod registry;
@@ -36,6 +37,7 @@ pub use key::{Area, DistObject, Named, StoreKey};
 pub use krate::{
     CrateName, CrateVersion, IndexName, InvalidIndexPath, InvalidName, InvalidVersion,
 };
+pub use moment::{InvalidMoment, Moment};
 pub use outcome::{DeliveryKind, Outcome, Reason};
 pub use range::{ByteRange, RangeRequest};
 pub use registry::{CRATES_IO, InvalidRegistryId, RegistryId};

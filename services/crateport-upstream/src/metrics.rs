@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crateport_types::ResourceKind;
 use prometheus::core::{Collector, Desc};
@@ -10,6 +10,7 @@ use prometheus::proto::MetricFamily;
 use prometheus::{HistogramOpts, HistogramVec, IntCounterVec, IntGaugeVec, Opts, Registry};
 
 use crate::host::Host;
+use crate::recent::{RecentAttempts, RecentTimes};
 use crate::{Condition, Reply, UpstreamError};
 
 /// The metrics of all upstreams of a process.
@@ -24,6 +25,7 @@ pub struct UpstreamMetrics {
     requests: IntCounterVec,
     durations: HistogramVec,
     conditions: Conditions,
+    recent: Arc<RecentAttempts>,
 }
 
 /// A gauge that looks at the hosts when it is read, because time alone makes a host slow.
@@ -73,7 +75,7 @@ impl UpstreamMetrics {
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(durations.clone()))?;
         registry.register(Box::new(conditions.clone()))?;
-        Ok(Self { requests, durations, conditions })
+        Ok(Self { requests, durations, conditions, recent: Arc::default() })
     }
 
     /// Counts one attempt.
@@ -87,6 +89,13 @@ impl UpstreamMetrics {
         let resource = kind.as_str();
         self.requests.with_label_values(&[registry, resource, word(result)]).inc();
         self.durations.with_label_values(&[registry, resource]).observe(took.as_secs_f64());
+        self.recent.note(registry, kind, Instant::now(), took, result.is_ok());
+    }
+
+    /// How long each upstream took lately, by what was asked for.
+    #[must_use]
+    pub fn recent_times(&self) -> Vec<RecentTimes> {
+        self.recent.times(Instant::now())
     }
 
     /// Shows the condition of `host` as that of `registry`, as long as the host lives.

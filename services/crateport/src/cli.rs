@@ -13,6 +13,7 @@ use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
 use crateport_cache::Purge;
 
 use crate::commands::export::ExportOptions;
+use crate::commands::stats::Form;
 use crate::commands::sweep::SweepOptions;
 use crate::commands::verify::VerifyOptions;
 use crate::commands::warm::WarmOptions;
@@ -27,6 +28,8 @@ pub(crate) enum Invocation {
     Check(Inputs),
     /// Find out whether the one that serves is ready, for at most so long.
     Healthcheck(Inputs, Duration),
+    /// Print what the one that serves holds and does.
+    Stats(Inputs, Form),
     /// Print the settings, or what clients need.
     Config(Inputs, Lines),
     /// Remove what is not used.
@@ -77,6 +80,7 @@ Examples:
   crateport warm Cargo.lock --to http://crates.example.com
   crateport sweep --unused-for 90d --max-size 500GiB --dry-run
   crateport verify --since 7d --repair
+  crateport stats                          what the one that serves here holds and does
   crateport purge crates-io serde@1.0.200
   crateport export --lockfile Cargo.lock --toolchain stable --rustup -o bundle.tar.zst
   crateport import bundle.tar.zst";
@@ -107,6 +111,7 @@ pub(crate) fn parse(arguments: impl Iterator<Item = OsString>) -> Result<Invocat
         Some((name, matches)) if name == "warm" => Ok(carry::warm(matches)),
         Some((name, matches)) if name == "export" => Ok(carry::export(matches)),
         Some((name, matches)) if name == "import" => Ok(carry::import(matches)),
+        Some((name, matches)) if name == "stats" => Ok(upkeep::stats(matches)),
         Some((name, mut matches)) if name == "healthcheck" => {
             let timeout = matches.remove_one("timeout").unwrap_or(HEALTHCHECK_TIMEOUT);
             Ok(Invocation::Healthcheck(inputs(matches), timeout))

@@ -8,6 +8,7 @@ pub(crate) mod import;
 pub(crate) mod purge;
 mod readable;
 pub(crate) mod serve;
+pub(crate) mod stats;
 pub(crate) mod sweep;
 pub(crate) mod verify;
 pub(crate) mod warm;

@@ -17,7 +17,7 @@ use crateport_cache::{
 };
 use crateport_coord::MeteredCoordinator;
 use crateport_http::listen::{Limits, ListenerConfig, TlsFiles};
-use crateport_http::{App, AppConfig, BasePolicy};
+use crateport_http::{App, AppConfig, BasePolicy, Reports};
 use crateport_store::{CircuitStore, MeteredStore, Scratch};
 use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
@@ -93,6 +93,8 @@ pub(crate) fn dist_upstream(
 /// The cache, and those of its parts that can be changed while it serves.
 pub(crate) struct House {
     pub(crate) cache: Cache,
+    /// What is counted of all upstreams.
+    pub(crate) upstream_metrics: UpstreamMetrics,
     /// Of each registry that is served.
     pub(crate) upstreams: Vec<(RegistryId, Arc<SparseUpstream>)>,
     /// Of each dist origin that is served.
@@ -142,7 +144,7 @@ pub(crate) async fn house(
         dists.push(DistSetup { policy: dist_policy(settings, dist), upstream });
     }
     let cache = Cache::with_dists(cache_limits(settings)?, ports, setups, dists, metrics)?;
-    Ok(House { cache, upstreams, dist_upstreams })
+    Ok(House { cache, upstream_metrics, upstreams, dist_upstreams })
 }
 
 /// Where fills wait until they are verified, or the directory above.
@@ -157,6 +159,7 @@ fn spool_directory(settings: &Settings) -> PathBuf {
 pub(crate) fn app(
     settings: &Settings,
     cache: Cache,
+    reports: Reports,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<App> {
     let base = BasePolicy {
@@ -168,7 +171,7 @@ pub(crate) fn app(
         replica: settings.replica.clone(),
         requests_max: settings.requests_max.try_into()?,
     };
-    Ok(App::new(cache, config, metrics)?)
+    Ok(App::new(cache, config, reports, metrics)?)
 }
 
 /// The limits of the listeners.

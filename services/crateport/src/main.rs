@@ -19,9 +19,6 @@ use crateport_telemetry::logging::LogConfig;
 use crate::cli::{Invocation, Refusal};
 use crate::settings::{Inputs, Loaded, SettingsError};
 
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// The work failed.
 const FAILED: u8 = 1;
 /// The command line or the settings cannot be used.
@@ -77,6 +74,9 @@ fn run(invocation: Invocation) -> anyhow::Result<ExitCode> {
             }
             Err(sentence) => Ok(complain(&sentence.to_string(), FAILED)),
         },
+        Invocation::Stats(inputs, form) => {
+            one_thread()?.block_on(commands::stats::run(&inputs.load()?.settings, form))
+        }
         Invocation::Config(inputs, lines) => commands::config::run(&inputs.load()?, lines),
     }
 }

@@ -43,8 +43,8 @@ pub(crate) enum OpsError {
     },
 }
 
-/// More than health ever takes.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024;
+/// More than a report ever takes, and health much less.
+const ANSWER_BYTES_MAX: u64 = 1024 * 1024;
 
 /// Asks the ops listener that was told to listen on `listen` for `path`.
 pub(crate) async fn ask(

@@ -113,7 +113,7 @@ table::settings! {
         refresh_patience "refresh-patience": One<Ttl> = "1s",
             "Longest that a client waits for a refresh when there is a copy to serve";
         purge_poll "purge-poll": One<Timeout> = "5s",
-            "How often each replica looks for purges, and so how long one takes to hold everywhere";
+            "How often each replica looks for purges; one holds everywhere after twice as long and a second";
         refresh_ahead_max "refresh-ahead-max": One<CountOrZero> = "16",
             "How many hot index files are refreshed ahead at once; 0 turns it off";
         fetch_ahead_max "fetch-ahead-max": One<CountOrZero> = "64",

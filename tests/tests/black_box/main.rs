@@ -44,6 +44,7 @@ mod purges;
 mod registries;
 mod reload;
 mod replica_dies;
+mod reports;
 mod rolling_restart;
 mod rustup;
 mod rustup_artifacts;

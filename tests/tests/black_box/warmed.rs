@@ -176,6 +176,28 @@ async fn a_lock_that_names_another_crate_than_the_one_that_is_there_is_told() {
 }
 
 #[tokio::test]
+async fn a_lock_that_names_a_registry_by_its_address_here_is_warmed_too() {
+    let (upstream, internal) = (ScriptedUpstream::start().await, ScriptedUpstream::start().await);
+    krate("mine", "1.0.0").publish(&internal);
+    let settings = options(&upstream);
+    let settings =
+        settings.upstream_with("internal", &internal.index_url(), "allow = [\"127.0.0.1\"]");
+    let crateport = Crateport::start(settings).await;
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("Cargo.lock");
+    let source = format!("sparse+{}", crateport.index_url("internal"));
+    let lock =
+        format!("[[package]]\nname = \"mine\"\nversion = \"1.0.0\"\nsource = \"{source}\"\n");
+    std::fs::write(&path, lock).unwrap();
+    // It knows nothing of that registry but its address.
+    let warm = ["warm", text(&path), "--to", crateport.url()];
+    options(&upstream).run(&warm).await.succeeds().says("2 fetched");
+    assert_eq!(internal.crate_hits("mine", "1.0.0"), 1);
+    let warm = ["warm", text(&path), "--store", &fs_store(folder.path())];
+    options(&upstream).run(&warm).await.fails().says("passed over  mine 1.0.0");
+}
+
+#[tokio::test]
 async fn a_toolchain_is_warmed_and_rustup_finds_all_of_it() {
     let upstream = ScriptedUpstream::start().await;
     toolchain("1.0.0", "2026-01-01").extra_target(WASM).release(&upstream, &["stable"]);

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use crateport_cache::{Cache, CacheLimits, Ports, RegistryPolicy, RegistrySetup};
 use crateport_coord::LocalCoordinator;
 use crateport_http::listen::{Limits, Listener, ListenerConfig, Server};
-use crateport_http::{App, AppConfig, BasePolicy, OpsConfig, Readiness, ops_router};
+use crateport_http::{App, AppConfig, BasePolicy, OpsConfig, Readiness, Reports, ops_router};
 use crateport_store::{FaultyStore, FsStore, StoreFault};
 use crateport_telemetry::metrics::Registry;
 use crateport_testkit::client::{self, Answer, RawAnswer};
@@ -124,7 +124,7 @@ impl Setup<'_> {
             ..SparseConfig::new(self.policy.id.clone(), index, "crateport-test/1")
         };
         let upstream_metrics = UpstreamMetrics::register(metrics.as_ref()).unwrap();
-        let upstream = Arc::new(SparseUpstream::new(config, upstream_metrics).unwrap());
+        let upstream = Arc::new(SparseUpstream::new(config, upstream_metrics.clone()).unwrap());
         let ports = Ports {
             store: Arc::<FaultyStore<FsStore>>::clone(&store),
             coordinator: Arc::new(LocalCoordinator::new(10_000)),
@@ -137,7 +137,8 @@ impl Setup<'_> {
             replica: "replica-7".to_owned(),
             requests_max: self.requests_max,
         };
-        let app = App::new(cache.clone(), config, metrics.as_ref()).unwrap();
+        let reports = Reports::new("replica-7", "0.0.0-test", cache.clone(), upstream_metrics);
+        let app = App::new(cache.clone(), config, reports.clone(), metrics.as_ref()).unwrap();
         let readiness = Readiness::default();
         readiness.register(metrics.as_ref()).unwrap();
         let ops = ops_router(OpsConfig {
@@ -148,6 +149,7 @@ impl Setup<'_> {
             replica: "replica-7".to_owned(),
             purge_poll: SOON,
             sources: crateport_operate::Sources::default(),
+            reports,
         });
 
         let (mut stop, mut servers, mut bases) = (Vec::new(), Vec::new(), Vec::new());

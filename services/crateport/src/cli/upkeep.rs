@@ -1,4 +1,4 @@
-//! The arguments of the commands that look after a store: sweep, verify, purge.
+//! The arguments of the commands that look after a store: sweep, verify, purge, stats.
 
 use std::time::SystemTime;
 
@@ -8,12 +8,13 @@ use crateport_operate::{Deed, Scope};
 use crateport_types::{Day, InvalidName, InvalidRegistryId, InvalidVersion};
 
 use super::{Invocation, Refusal, inputs, with_settings, word};
+use crate::commands::stats::Form;
 use crate::commands::sweep::{Detail, SweepOptions};
 use crate::commands::verify::{Mending, VerifyOptions};
 use crate::settings::{Count, Size, Timeout, Word as _};
 
-pub(super) fn commands() -> [Command; 3] {
-    [sweep_command(), verify_command(), purge_command()]
+pub(super) fn commands() -> [Command; 4] {
+    [sweep_command(), verify_command(), purge_command(), stats_command()]
 }
 
 fn sweep_command() -> Command {
@@ -115,4 +116,15 @@ pub(super) fn purge(mut matches: ArgMatches) -> Result<Invocation, Refusal> {
         version,
     };
     Ok(Invocation::Purge(inputs(matches), options))
+}
+
+fn stats_command() -> Command {
+    with_settings("stats", "Ask the one that serves here what it holds and does").arg(
+        Arg::new("json").long("json").action(ArgAction::SetTrue).help("Print JSON, for programs"),
+    )
+}
+
+pub(super) fn stats(matches: ArgMatches) -> Invocation {
+    let form = if matches.get_flag("json") { Form::Json } else { Form::Tables };
+    Invocation::Stats(inputs(matches), form)
 }

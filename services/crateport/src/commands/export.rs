@@ -35,7 +35,7 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Fetches what the store lacks, and packs all of it.
 pub(crate) async fn run(loaded: &Loaded, options: &ExportOptions) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    let mut needs = needs(settings, &options.lockfiles)?;
+    let mut needs = needs(&compose::sources(settings), &options.lockfiles)?;
     let earlier = match &options.since_bundle {
         Some(path) => read_manifest_of(path)?.into_iter().collect(),
         None => Default::default(),

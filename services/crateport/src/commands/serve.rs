@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crateport_http::listen::{Limits, Listener, Server};
 use crateport_http::{
-    OpsConfig, Readiness, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
+    OpsConfig, Readiness, Reports, Scheme, cargo_lines, local_base, ops_router, rustup_lines,
 };
 use crateport_types::{RUSTUP, RegistryId};
 use tokio::signal::unix::{SignalKind, signal};
@@ -46,7 +46,9 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
     let house = compose::house(&settings, metrics.as_ref()).await?;
     let reload = Reload::new(inputs, loaded, &house, telemetry.switch(), metrics.as_ref())?;
     let cache = house.cache;
-    let app = compose::app(&settings, cache.clone(), metrics.as_ref())?;
+    let reports =
+        Reports::new(&settings.replica, VERSION, cache.clone(), house.upstream_metrics.clone());
+    let app = compose::app(&settings, cache.clone(), reports.clone(), metrics.as_ref())?;
     let limits = Limits {
         connections_max: connections_max.try_into()?,
         ..compose::listen_limits(&settings)?
@@ -68,6 +70,7 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
         replica: settings.replica.clone(),
         purge_poll: settings.purge_poll,
         sources: compose::sources(&settings),
+        reports,
     });
 
     let (stop, stop_ops) = (CancellationToken::new(), CancellationToken::new());

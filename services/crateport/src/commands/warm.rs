@@ -8,7 +8,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
-use crateport_operate::{Here, Lockfile, Needs, Place, Rustup, Toolchain, Wanted, Warmed, warm};
+use crateport_operate::{
+    Here, Lockfile, Needs, Place, Rustup, Sources, Toolchain, Wanted, Warmed, warm,
+};
 use crateport_telemetry::metrics::Registry;
 use url::Url;
 
@@ -17,7 +19,7 @@ use self::progress::Progress;
 use super::print;
 use super::readable::size;
 use crate::compose;
-use crate::settings::{Loaded, Settings};
+use crate::settings::Loaded;
 
 /// What is to be warm.
 #[derive(Debug)]
@@ -46,7 +48,11 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(60);
 /// Warms; the exit code is 1 when something could not be had.
 pub(crate) async fn run(loaded: &Loaded, options: &WarmOptions) -> anyhow::Result<ExitCode> {
     let settings = &loaded.settings;
-    let mut needs = needs(settings, &options.lockfiles)?;
+    let mut sources = compose::sources(settings);
+    if let Some(to) = &options.to {
+        sources.add_base(to.as_str());
+    }
+    let mut needs = needs(&sources, &options.lockfiles)?;
     let warmed = match &options.to {
         Some(to) => {
             let place = OverHttp::new(to, settings)?;
@@ -68,10 +74,10 @@ pub(crate) async fn run(loaded: &Loaded, options: &WarmOptions) -> anyhow::Resul
 }
 
 /// What some lock files need.
-pub(crate) fn needs(settings: &Settings, lockfiles: &[PathBuf]) -> anyhow::Result<Needs> {
+pub(crate) fn needs(sources: &Sources, lockfiles: &[PathBuf]) -> anyhow::Result<Needs> {
     let read = |path: &PathBuf| read(path).with_context(|| format!("{}", path.display()));
     let lockfiles = lockfiles.iter().map(read).collect::<anyhow::Result<Vec<_>>>()?;
-    Ok(Needs::of(&lockfiles, &compose::sources(settings)))
+    Ok(Needs::of(&lockfiles, sources))
 }
 
 impl Toolchains {
