@@ -74,6 +74,13 @@ need_crateport() {
     [ -x "$CRATEPORT_BIN" ] || fail "there is no $CRATEPORT_BIN: build it with cargo build -p crateport"
 }
 
+# A built example of a package of the workspace: built_example PACKAGE EXAMPLE
+built_example() {
+    command -v cargo >/dev/null || fail "this check needs Rust: see https://rustup.rs"
+    (cd "$root" && quietly cargo build --locked --package "$1" --example "$2")
+    echo "${CARGO_TARGET_DIR:-$root/target}/debug/examples/$2"
+}
+
 # Promtool and prometheus, on the PATH.
 need_prometheus() {
     command -v promtool >/dev/null && command -v prometheus >/dev/null && return

@@ -74,7 +74,9 @@
 {{- if and (regexMatch "^[0-9]+$" (toString $min)) (ge (int $min) $replicas) }}{{ fail (printf "podDisruptionBudget.minAvailable is %d of %d replicas, so that no node could ever be drained" (int $min) $replicas) }}{{ end -}}
 {{- end -}}
 
-{{- if and $v.sweep.enabled (not $v.sweep.unusedFor) (not $v.sweep.maxSize) }}{{ fail "sweep has nothing to go by: set sweep.unusedFor or sweep.maxSize" }}{{ end -}}
+{{- $settingsSweep := or (index $v.settings "sweep-unused-for") (index $v.settings "sweep-max-size") -}}
+{{- if and $v.sweep.enabled (not $v.sweep.unusedFor) (not $v.sweep.maxSize) (not $settingsSweep) }}{{ fail "sweep has nothing to go by: set sweep.unusedFor or sweep.maxSize, or settings.sweep-unused-for or settings.sweep-max-size" }}{{ end -}}
+{{- if and (index $v.settings "sweep-every") (not $settingsSweep) }}{{ fail "settings.sweep-every has nothing to go by: set settings.sweep-unused-for or settings.sweep-max-size" }}{{ end -}}
 {{- if and $v.sweep.enabled (index $v.settings "sweep-every") }}{{ fail "sweep.enabled and settings.sweep-every exclude each other: one sweeper is enough" }}{{ end -}}
 {{- if and $v.metrics.serviceMonitor.enabled $v.metrics.podMonitor.enabled }}{{ fail "metrics.serviceMonitor and metrics.podMonitor exclude each other: every sample would be there twice" }}{{ end -}}
 {{- end }}

@@ -11,10 +11,16 @@ import urllib.request
 
 import pytest
 
-from chart import CI_FILES, config_text_of, find, merged, pods, render3, values_of
+from chart import CI_FILES, config_text_of, find, merged, pods, render3, rendered, values_of
 from registry import CRATE, PAGES, fetch, serving
 
 BINARY = os.environ["CRATEPORT_BIN"]
+
+
+def variables_of(spec, file, tmp_path):
+    """The container's variables, with something in place of each secret."""
+    variables = {it["name"]: it.get("value", "a-secret") for it in spec["containers"][0]["env"]}
+    return {**variables, "CRATEPORT_CONFIG": str(file), "HOME": str(tmp_path)}
 
 
 def read_by_the_service(objects, tmp_path):
@@ -22,8 +28,7 @@ def read_by_the_service(objects, tmp_path):
     file = tmp_path / "crateport.toml"
     file.write_text(config_text_of(objects))
     [spec] = [spec for it, _, spec in pods(objects) if it["kind"] in ("Deployment", "StatefulSet")]
-    variables = {it["name"]: it.get("value", "a-secret") for it in spec["containers"][0]["env"]}
-    variables = {**variables, "CRATEPORT_CONFIG": str(file), "HOME": str(tmp_path)}
+    variables = variables_of(spec, file, tmp_path)
     arguments = [it for it in spec["containers"][0]["args"] if it != "serve"]
     return subprocess.run([BINARY, "config", *arguments], env=variables, capture_output=True, text=True)
 
@@ -43,6 +48,52 @@ def test_the_service_does_refuse_what_it_does_not_know(tmp_path):
     values = merged(values_of("fleet"), {"extraEnv": [{"name": "CRATEPORT_NONSENSE", "value": "1"}]})
     done = read_by_the_service(render3(values), tmp_path)
     assert done.returncode != 0 and "CRATEPORT_NONSENSE" in done.stderr
+
+
+JOBS = [(it, kind) for it in CI_FILES for kind in ("sweep", "verify") if values_of(it).get(kind, {}).get("enabled")]
+
+
+def run_job(objects, kind, store, tmp_path):
+    """A CronJob's command on a store of this machine, with all of the chart's configuration that it allows."""
+    elsewhere = re.compile(r'^((store|coord|delivery|(s3|redis)-[a-z-]+) *=|.*"/etc/crateport/).*\n', re.MULTILINE)
+    file = tmp_path / "crateport.toml"
+    file.write_text(elsewhere.sub("", config_text_of(objects)))
+    spec = find(objects, "CronJob", kind)["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    arguments = [*spec["containers"][0]["args"], "--store", f"fs:{store}"]
+    variables = {k: v for k, v in variables_of(spec, file, tmp_path).items() if not k.startswith("CRATEPORT_REDIS")}
+    return subprocess.run([BINARY, *arguments], env=variables, capture_output=True, text=True)
+
+
+@pytest.mark.parametrize(("ci_file", "kind"), JOBS)
+def test_the_service_takes_the_arguments_of_every_job(ci_file, kind, tmp_path):
+    done = run_job(rendered(ci_file), kind, tmp_path / "store", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert ("removed 0 objects" if kind == "sweep" else "0 objects (0 B) are not") in done.stdout
+
+
+@pytest.mark.parametrize("changes", [
+    {"sweep": {"maxSize": "1B", "dryRun": True}},
+    {"sweep": {"dryRun": True}, "settings": {"sweep-max-size": "1B"}},
+    {"sweep": {"dryRun": True, "maxSize": "1B", "unusedFor": "1d"}, "settings": {"sweep-max-size": "1GiB"}},
+])
+def test_a_sweep_goes_by_its_own_values_or_else_by_the_settings(changes, tmp_path):
+    with serving(PAGES) as upstream:
+        values = {
+            "registries": {"crates-io": {"index": f"sparse+{upstream}/crates-io/index/"}},
+            "settings": {"sweep-grace": "7d"},
+            "drain": {"delaySeconds": 0},
+            "sweep": {"enabled": True},
+        }
+        objects = render3(merged(values, changes))
+        with crateport(objects, tmp_path) as (process, base, ops):
+            wait_until_ready(f"{ops}/readyz")
+            assert fetch(base, tmp_path)[0] == 0
+            # It keeps the crate after the client has it.
+            process.terminate()
+            process.wait(timeout=60)
+    done = run_job(objects, "sweep", tmp_path / "store", tmp_path)
+    # What was used just now has its grace, so that the sweep tells of it and lists nothing.
+    assert done.returncode == 0 and "stay whatever their turn" in done.stdout, done.stdout + done.stderr
 
 
 def free_port():

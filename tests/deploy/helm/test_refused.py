@@ -54,6 +54,12 @@ TOGETHER = [
     (FLEET, {"podDisruptionBudget": {"minAvailable": 2}}, "needs one of minAvailable and maxUnavailable"),
     (FLEET, {"podDisruptionBudget": {"maxUnavailable": "", "minAvailable": 3}}, "no node could ever be drained"),
     (EMBEDDED, {"sweep": {"enabled": True}}, "sweep has nothing to go by"),
+    (EMBEDDED, {"settings": {"sweep-every": "1d"}}, "settings.sweep-every has nothing to go by"),
+    (
+        EMBEDDED,
+        {"sweep": {"enabled": True}, "settings": {"sweep-every": "1d", "sweep-unused-for": "90d"}},
+        "one sweeper is enough",
+    ),
     (EMBEDDED, {"metrics": {"serviceMonitor": {"enabled": True}, "podMonitor": {"enabled": True}}}, "there twice"),
 ]
 
