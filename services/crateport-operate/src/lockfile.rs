@@ -187,7 +187,7 @@ mod tests {
         let mut sources = Sources::default();
         let crates_io = "crates-io".parse().unwrap();
         sources.add(GIT_INDEX, &crates_io);
-        sources.add("sparse+https://index.crates.io/", &crates_io);
+        sources.add("sparse+https://sparse.example.com/", &crates_io);
         sources.add("https://crates.example.com/index", &"internal".parse().unwrap());
         sources.add_base("http://10.0.0.2:8080/");
         sources
@@ -198,7 +198,7 @@ mod tests {
         let sources = sources();
         for (source, expected) in [
             (GIT_INDEX, Some("crates-io")),
-            ("sparse+https://index.crates.io/", Some("crates-io")),
+            ("sparse+https://sparse.example.com/", Some("crates-io")),
             ("sparse+https://crates.example.com/index/", Some("internal")),
             ("sparse+http://10.0.0.1:8080/internal/index/", Some("internal")),
             ("sparse+http://10.0.0.1:8080/unknown/index/", None),
