@@ -246,7 +246,8 @@ impl Shared {
         for ((key, client), tally) in &uses {
             let object = UseLine::name_of(key).into();
             let Tally { count, first_s, last_s } = *tally;
-            writer.line(&UseLine { object, count, first_s, last_s, client: client.clone() });
+            let client = client.clone();
+            writer.line(&UseLine { object, count, first_s, last_s, replica: None, client });
         }
         let name =
             replica.replace(|letter: char| !letter.is_ascii_alphanumeric() && letter != '-', "_");

@@ -3,10 +3,11 @@
 //! What is merged has the same name whoever merges it, and names its parts, so dying in between or doing it twice
 //! counts nothing twice. Whoever finds that a part has gone leaves the rest to the one who took it.
 
+use std::cell::OnceCell;
 use std::time::SystemTime;
 
 use bytes::Bytes;
-use crateport_cache::uses::{BatchHead, BatchWriter, read_batch};
+use crateport_cache::uses::{BatchHead, BatchWriter, UseLine, read_batch};
 use crateport_store::{ObjectStore, PutOptions};
 use crateport_types::{Area, Day, Hasher, StoreKey};
 use tracing::warn;
@@ -99,8 +100,13 @@ async fn merge_some(
     let head = BatchHead { merged: taken.clone(), ..BatchHead::new("", 0) };
     let mut writer = BatchWriter::new(&head);
     for bytes in packed {
+        let served_by = OnceCell::new();
+        let line = |line: UseLine| {
+            let replica = line.replica.or_else(|| served_by.get().cloned());
+            writer.line(&UseLine { replica, ..line });
+        };
         // Read a moment ago, from the same bytes.
-        let _ = read_batch(&bytes, |_| {}, |line| writer.line(&line));
+        let _ = read_batch(&bytes, |head| drop(served_by.set(head.replica.into())), line);
     }
     let into = StoreKey::merged_usage(day, &names.finish());
     store.put(&into, writer.finish().into(), PutOptions::default()).await?;

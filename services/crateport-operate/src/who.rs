@@ -154,7 +154,7 @@ impl Found {
             address: line.client.address,
             user_agent: line.client.user_agent,
             token_name: line.client.token_name,
-            replica: replica.to_owned(),
+            replica: line.replica.as_deref().unwrap_or(replica).to_owned(),
         })
     }
 
@@ -186,6 +186,7 @@ mod tests {
                 count: 1,
                 first_s: *last_s,
                 last_s: *last_s,
+                replica: None,
                 client: Client { user_agent: Some(replica.into()), ..Client::default() },
             });
         }

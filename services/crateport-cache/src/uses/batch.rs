@@ -7,8 +7,8 @@
 //!
 //! `k` is the object, `n` how often, `f` and `l` the first and the last time (seconds since 1970), `a`, `u` and `t` the
 //! client's address, its user agent and the name of its token. One line stands for all uses of one object by one
-//! client since the batch before. `n` is 0 where it was only held for a client that another line tells of. Unknown
-//! fields are passed over.
+//! client since the batch before. `n` is 0 where it was only held for a client that another line tells of. `r` is the
+//! replica where it is not the head's. Unknown fields are passed over.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::IpAddr;
@@ -47,6 +47,9 @@ pub struct UseLine {
     /// The last time, in seconds since 1970.
     #[serde(rename = "l")]
     pub last_s: u64,
+    /// Who served, where it is not whom the head names.
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    pub replica: Option<Box<str>>,
     /// Who.
     #[serde(flatten)]
     pub client: Client,
@@ -187,7 +190,7 @@ mod tests {
             token_name: None,
         };
         let object = format!("crates-io/crates/a/a-1.0.{number}.crate").into();
-        UseLine { object, count: number, first_s: 1, last_s: 2, client }
+        UseLine { object, count: number, first_s: 1, last_s: 2, replica: None, client }
     }
 
     fn read(bytes: &[u8]) -> Result<(BatchHead, Vec<UseLine>), InvalidBatch> {

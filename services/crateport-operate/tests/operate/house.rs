@@ -96,7 +96,14 @@ pub(crate) async fn write_uses(
     for key in keys {
         let object = UseLine::name_of(key).into();
         let client = Client::default();
-        writer.line(&UseLine { object, count: 1, first_s: at_s, last_s: at_s, client });
+        writer.line(&UseLine {
+            object,
+            count: 1,
+            first_s: at_s,
+            last_s: at_s,
+            replica: None,
+            client,
+        });
     }
     let key = StoreKey::usage(Day::of(at), "replica-7", fastrand::u64(..));
     store.put(&key, writer.finish().into(), PutOptions::default()).await.unwrap();

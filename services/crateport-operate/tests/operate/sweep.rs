@@ -94,6 +94,7 @@ async fn the_longest_grace_that_a_replica_counts_on_holds() {
         count: 1,
         first_s: 0,
         last_s: 0,
+        replica: None,
         client: crateport_cache::uses::Client::default(),
     });
     let today = crateport_types::Day::of(std::time::SystemTime::now());
@@ -179,7 +180,11 @@ async fn the_uses_of_a_day_that_is_over_become_one_batch_and_are_counted_once() 
         let batch = house.store.get(&key, Read::whole()).await.unwrap().unwrap();
         let (mut taken, mut count) = (Vec::new(), 0);
         let bytes = batch.collect(1 << 20).await.unwrap();
-        read_batch(&bytes, |head| taken = head.merged, |line| count += line.count).unwrap();
+        let line = |line: UseLine| {
+            count += line.count;
+            assert_eq!(line.replica.as_deref(), Some("replica-7"), "who served is not forgotten");
+        };
+        read_batch(&bytes, |head| taken = head.merged, line).unwrap();
         assert_eq!((taken.len(), count), (3, 3));
     }
 }
