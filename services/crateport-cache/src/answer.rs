@@ -210,6 +210,14 @@ impl ServeError {
         }
     }
 
+    /// The same for those who have the beginning of an answer already.
+    pub(crate) fn into_failure(self) -> Failure {
+        match self {
+            Self::Unavailable { failure, .. } => failure,
+            error => Failure::own(error.reason(), &error.to_string()),
+        }
+    }
+
     /// The reason for logs.
     #[must_use]
     pub const fn reason(&self) -> Reason {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crateport_coord::{Coordinator, Health};
 use crateport_store::{ObjectStore, Scratch};
 use crateport_types::{DistId, Reason, RegistryId, Resource, Sha256, StoreKey};
-use crateport_upstream::{Condition, Upstream};
+use crateport_upstream::{Condition, Peers, Upstream};
 use tokio::sync::Semaphore;
 use tokio_util::task::TaskTracker;
 
@@ -25,7 +25,9 @@ use crate::recent::{RecentFill, RecentFills};
 use crate::small::SmallObjects;
 use crate::stored::{Present, Trusted};
 use crate::uses::{Client, Uses};
-use crate::{Answer, CacheLimits, DistPolicy, Failure, Redirects, RegistryPolicy, ServeError};
+use crate::{
+    Answer, CacheLimits, DistPolicy, Failure, Redirects, RegistryPolicy, ServeError, SpoolReader,
+};
 
 /// A pull-through cache of some registries. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct Ports {
     pub coordinator: Arc<dyn Coordinator>,
     /// Where large fills lie while they come.
     pub scratch: Scratch,
+    /// The other replicas, where fills can be read along.
+    pub peers: Option<Peers>,
 }
 
 /// One registry to be cached.
@@ -272,6 +276,12 @@ impl Cache {
     /// Has the uses that were recorded here written to the store now.
     pub async fn write_uses(&self) {
         self.0.uses.flush().await;
+    }
+
+    /// The bytes of a fill of this object that is under way here, for a replica that follows it. A fill that has no
+    /// byte yet is waited for.
+    pub async fn fill_under_way(&self, key: &StoreKey, checksum: &Sha256) -> Option<SpoolReader> {
+        self.0.fill_under_way(key, checksum).await
     }
 
     /// The fills that ended well a short while ago, the newest first.

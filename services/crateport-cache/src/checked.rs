@@ -37,6 +37,9 @@ impl Inner {
                 age: None,
                 payload: Payload::Spool(reader),
             }),
+            Ok(Ok(Filled::Along(reader))) => {
+                Ok(answer(Payload::Spool(reader), Outcome::Join, Reason::Missing))
+            }
             // All who waited here come at the same time, and the bytes need not come through this process.
             Ok(Ok(Filled::Elsewhere)) => {
                 match self.serve_stored(&key, &checksum, redirects).await {

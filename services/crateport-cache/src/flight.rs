@@ -73,6 +73,11 @@ impl<T: Clone> Flights<T> {
         Seat::Leader(Takeoff { flights: self.clone(), key: key.clone(), sender }, ticket)
     }
 
+    /// A place on the flight for `key`, if one is under way.
+    pub(crate) fn ticket(&self, key: &StoreKey) -> Option<Ticket<T>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
     /// Whether one is under way.
     pub(crate) fn has(&self, key: &StoreKey) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).contains_key(key)

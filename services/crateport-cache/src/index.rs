@@ -181,7 +181,7 @@ impl Inner {
                 return takeoff.publish(told);
             }
             match self.ports.coordinator.claim(key).await {
-                Ok(Claim::Follow) => {
+                Ok(Claim::Follow { .. }) => {
                     drop(self.ports.coordinator.wait(key, self.limits.wait_max).await);
                 }
                 Ok(Claim::Lead(granted)) => {

@@ -29,6 +29,8 @@ pub(crate) const STORED: &str = "stored";
 pub(crate) const UNSTORED: &str = "store-failed";
 /// The result of a fill that another replica had ended first.
 pub(crate) const FOUND: &str = "found";
+/// The result of a fill whose bytes came from the replica that led it.
+pub(crate) const ALONG: &str = "read-along";
 
 /// The result of a fill whose bytes were not what the index promised.
 const WRONG: &str = Reason::ChecksumMismatch.as_str();

@@ -4,17 +4,19 @@
 //! has its own position and reads at its own speed. The last byte is held back until the checksum is known to be
 //! right, so no reader ever completes a body that is wrong or cut: it gets an error instead.
 
+mod reader;
+
 use std::fmt;
 use std::io;
-use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use crateport_store::{FileReader, ObjectStream, Payload, Scratch, ScratchFile, StoreError};
+use crateport_store::{Payload, Scratch, ScratchFile, StoreError};
 use crateport_types::{Reason, Sha256, StoreKey};
-use futures_util::{Stream, stream};
 use prometheus::IntGauge;
 use tokio::sync::watch;
+
+pub use self::reader::SpoolReader;
 
 use crate::Failure;
 
@@ -27,13 +29,6 @@ pub(crate) struct Spool {
     memory_bytes_max: usize,
     file: Option<ScratchFile>,
     ended: bool,
-}
-
-/// A reader's end: all the bytes, from the first.
-#[derive(Clone)]
-pub struct SpoolReader {
-    shared: Arc<Shared>,
-    changed: watch::Receiver<()>,
 }
 
 /// The body will never be whole.
@@ -50,6 +45,8 @@ pub(crate) struct Verified {
 
 struct Shared {
     key: StoreKey,
+    /// What the digest of the whole must be.
+    checksum: Sha256,
     size_bytes: Option<u64>,
     state: Mutex<State>,
 }
@@ -71,9 +68,10 @@ enum End {
 }
 
 impl Spool {
-    /// An empty spool for `key`, whose size upstream may have told.
+    /// An empty spool for the object at `key` with this digest, whose size may be known.
     pub(crate) fn new(
         key: StoreKey,
+        checksum: Sha256,
         size_bytes: Option<u64>,
         scratch: Scratch,
         memory_bytes_max: usize,
@@ -85,7 +83,7 @@ impl Spool {
             end: End::NotYet,
             held_bytes: None,
         };
-        let shared = Arc::new(Shared { key, size_bytes, state: Mutex::new(state) });
+        let shared = Arc::new(Shared { key, checksum, size_bytes, state: Mutex::new(state) });
         Self {
             shared,
             changed: watch::Sender::new(()),
@@ -103,7 +101,7 @@ impl Spool {
     }
 
     pub(crate) fn reader(&self) -> SpoolReader {
-        SpoolReader { shared: Arc::clone(&self.shared), changed: self.changed.subscribe() }
+        SpoolReader::new(Arc::clone(&self.shared), self.changed.subscribe())
     }
 
     pub(crate) fn written_bytes(&self) -> u64 {
@@ -169,17 +167,14 @@ impl Spool {
             .map_err(|error| StoreError::of("write the spool of", &self.shared.key, error))
     }
 
-    /// Ends the spool as whole: the digest of what was written equals the one that was expected.
+    /// Ends the spool as whole: the digest of what was written is the right one.
     ///
-    /// When they differ the spool ends as failed, and the failure is returned.
-    pub(crate) fn commit(
-        mut self,
-        computed: Sha256,
-        expected: Sha256,
-    ) -> Result<Verified, Failure> {
+    /// If it is not, the spool ends as failed, and the failure is returned.
+    pub(crate) fn commit(mut self, computed: Sha256) -> Result<Verified, Failure> {
+        let expected = self.shared.checksum;
         if computed != expected {
             let detail =
-                format!("the checksum of what upstream sent is {computed}, and must be {expected}");
+                format!("the checksum of what was received is {computed}, and must be {expected}");
             let failure = Failure::own(Reason::ChecksumMismatch, &detail);
             self.fail(failure.clone());
             return Err(failure);
@@ -262,155 +257,9 @@ fn gauge_value(bytes: u64) -> i64 {
     i64::try_from(bytes).unwrap_or(i64::MAX)
 }
 
-/// What a reader finds at its position.
-enum Piece {
-    Memory(Bytes),
-    File(Arc<std::fs::File>, Range<u64>),
-    NotYet,
-    End,
-}
-
-impl SpoolReader {
-    /// The size of the whole, if upstream told it or the fill has ended.
-    #[must_use]
-    pub fn size_bytes(&self) -> Option<u64> {
-        let state = self.shared.lock();
-        if matches!(state.end, End::Whole) {
-            Some(state.written_bytes)
-        } else {
-            self.shared.size_bytes
-        }
-    }
-
-    /// Waits until there is a byte to read, or the fill has ended.
-    ///
-    /// # Errors
-    ///
-    /// When it failed before there was one.
-    pub async fn begun(&mut self) -> Result<(), SpoolError> {
-        self.until(|state, size_bytes| state.readable_bytes(size_bytes) > 0).await
-    }
-
-    /// Waits until the fill has ended.
-    ///
-    /// # Errors
-    ///
-    /// When it failed: the body will never be whole.
-    pub async fn ended(&mut self) -> Result<(), SpoolError> {
-        self.until(|_, _| false).await
-    }
-
-    async fn until(
-        &mut self,
-        is_enough: fn(&State, Option<u64>) -> bool,
-    ) -> Result<(), SpoolError> {
-        loop {
-            self.changed.borrow_and_update();
-            {
-                let state = self.shared.lock();
-                match &state.end {
-                    End::Whole => return Ok(()),
-                    _ if is_enough(&state, self.shared.size_bytes) => return Ok(()),
-                    End::Failed(error) => return Err(error.clone()),
-                    End::NotYet => {}
-                }
-            }
-            // A writer that is gone has ended the spool, so the next look tells.
-            drop(self.changed.changed().await);
-        }
-    }
-
-    /// All the bytes as they come. Ends when the body is whole and verified, else with an error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
-        self.into_part(0..u64::MAX)
-    }
-
-    /// A part of the bytes, as they come. It too ends only when the whole body is verified.
-    pub fn into_part(
-        self,
-        part: Range<u64>,
-    ) -> impl Stream<Item = Result<Bytes, SpoolError>> + Send + 'static {
-        stream::try_unfold(
-            (self, part, None::<ObjectStream>),
-            async |(mut reader, mut left, mut file)| {
-                loop {
-                    if let Some(pieces) = &mut file {
-                        if let Some(piece) = futures_util::StreamExt::next(pieces).await {
-                            let piece = piece.map_err(|error| SpoolError(error.into()))?;
-                            left.start += piece.len() as u64;
-                            return Ok(Some((piece, (reader, left, file))));
-                        }
-                        file = None;
-                    }
-                    if left.is_empty() {
-                        return Ok(None);
-                    }
-                    match reader.piece(&left)? {
-                        Piece::Memory(piece) => {
-                            left.start += piece.len() as u64;
-                            return Ok(Some((piece, (reader, left, None))));
-                        }
-                        Piece::File(open, range) => {
-                            file = Some(
-                                FileReader::new(reader.shared.key.clone(), open, range)
-                                    .into_stream(),
-                            );
-                        }
-                        Piece::End => return Ok(None),
-                        // A writer that is gone has ended the spool, so the next look tells.
-                        Piece::NotYet => drop(reader.changed.changed().await),
-                    }
-                }
-            },
-        )
-    }
-
-    fn piece(&mut self, left: &Range<u64>) -> Result<Piece, SpoolError> {
-        self.changed.borrow_and_update();
-        let state = self.shared.lock();
-        let readable = state.readable_bytes(self.shared.size_bytes);
-        // Of a part, too, the last byte comes only when all is well.
-        let end = if matches!(state.end, End::Whole) { left.end } else { left.end - 1 };
-        let readable = readable.min(end);
-        if left.start < readable {
-            return Ok(match &state.file {
-                Some(file) => Piece::File(Arc::clone(file), left.start..readable),
-                None => Piece::Memory(from_memory(&state.memory, left.start, readable)),
-            });
-        }
-        match &state.end {
-            End::NotYet => Ok(Piece::NotYet),
-            End::Whole => Ok(Piece::End),
-            End::Failed(error) => Err(error.clone()),
-        }
-    }
-}
-
-/// The rest of the chunk at `position`, up to `readable`.
-fn from_memory(chunks: &[Bytes], position: u64, readable: u64) -> Bytes {
-    let mut start = 0_u64;
-    for chunk in chunks {
-        let end = start + chunk.len() as u64;
-        if position < end {
-            // Both lie inside the chunk, whose length is a usize.
-            let from = usize::try_from(position - start).unwrap_or_default();
-            let to = usize::try_from(readable.min(end) - start).unwrap_or_default();
-            return chunk.slice(from..to);
-        }
-        start = end;
-    }
-    Bytes::new()
-}
-
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Spool").field("key", &self.key).finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for SpoolReader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SpoolReader").field("key", &self.shared.key).finish_non_exhaustive()
     }
 }
 
@@ -420,11 +269,15 @@ mod tests {
 
     use super::*;
 
-    fn spool(size_bytes: Option<u64>, memory_bytes_max: usize) -> (tempfile::TempDir, Spool) {
+    fn spool(
+        whole: &[u8],
+        size_bytes: Option<u64>,
+        memory_bytes_max: usize,
+    ) -> (tempfile::TempDir, Spool) {
         let directory = tempfile::tempdir().unwrap();
         let scratch = Scratch::open(directory.path()).unwrap();
         let key = StoreKey::config(&"crates-io".parse().unwrap());
-        (directory, Spool::new(key, size_bytes, scratch, memory_bytes_max))
+        (directory, Spool::new(key, Sha256::of(whole), size_bytes, scratch, memory_bytes_max))
     }
 
     async fn read(reader: SpoolReader) -> Result<Vec<u8>, SpoolError> {
@@ -437,19 +290,18 @@ mod tests {
 
     #[tokio::test]
     async fn readers_at_any_speed_get_every_byte_from_memory_and_from_disk() {
+        let whole = body().concat();
         for memory_bytes_max in [0, 2500, 1 << 20] {
             for size_bytes in [None, Some(100_000)] {
-                let (_directory, mut spool) = spool(size_bytes, memory_bytes_max);
+                let (_directory, mut spool) = spool(&whole, size_bytes, memory_bytes_max);
                 let early = tokio::spawn(read(spool.reader()));
                 for chunk in body() {
                     spool.write(chunk).await.unwrap();
                     tokio::task::yield_now().await;
                 }
                 let middle = spool.reader();
-                let whole = body().concat();
-                let digest = Sha256::of(&whole);
                 let late = spool.reader();
-                let verified = spool.commit(digest, digest).unwrap();
+                let verified = spool.commit(Sha256::of(&whole)).unwrap();
                 assert_eq!(
                     matches!(verified.payload, Payload::File(_)),
                     memory_bytes_max < 100_000
@@ -466,21 +318,21 @@ mod tests {
     #[tokio::test]
     async fn the_last_byte_comes_only_with_the_right_checksum() {
         for size_bytes in [None, Some(3)] {
-            let (_directory, mut spool) = spool(size_bytes, 1 << 20);
+            let (_directory, mut spool) = spool(b"abd", size_bytes, 1 << 20);
             let mut stream = std::pin::pin!(spool.reader().into_stream());
             spool.write(Bytes::from("abc")).await.unwrap();
             assert_eq!(stream.next().await.unwrap().unwrap(), "ab");
-            spool.commit(Sha256::of(b"abc"), Sha256::of(b"abd")).unwrap_err();
+            spool.commit(Sha256::of(b"abc")).unwrap_err();
             assert!(stream.next().await.unwrap().is_err());
         }
     }
 
     #[tokio::test]
     async fn a_part_is_its_bytes_and_its_end_too_waits_for_the_checksum() {
+        let whole = body().concat();
         for memory_bytes_max in [0, 1 << 20] {
-            let (_directory, mut spool) = spool(Some(100_000), memory_bytes_max);
+            let (_directory, mut spool) = spool(&whole, Some(100_000), memory_bytes_max);
             for part in [0..1_usize, 500..1500, 99_000..100_000, 0..100_000] {
-                let whole = body().concat();
                 let late = spool.reader().into_part(part.start as u64..part.end as u64);
                 let expected = &whole[part.clone()];
                 if spool.written_bytes() == 0 {
@@ -497,22 +349,21 @@ mod tests {
                 assert!(futures_util::FutureExt::now_or_never(late.next()).is_none(), "{part:?}");
             }
             let reader = spool.reader();
-            let digest = Sha256::of(&body().concat());
-            spool.commit(digest, digest).unwrap();
+            spool.commit(Sha256::of(&whole)).unwrap();
             let part = reader.into_part(500..1500).map_ok(|piece| piece.to_vec());
-            assert_eq!(part.try_concat().await.unwrap(), body().concat()[500..1500]);
+            assert_eq!(part.try_concat().await.unwrap(), whole[500..1500]);
         }
     }
 
     #[tokio::test]
     async fn a_failed_or_abandoned_fill_is_an_error_for_every_reader() {
-        let (_directory, mut failed) = spool(Some(10), 1 << 20);
+        let (_directory, mut failed) = spool(b"", Some(10), 1 << 20);
         let reader = failed.reader();
         failed.write(Bytes::from("ab")).await.unwrap();
         failed.fail(Failure::own(Reason::UpstreamCut, "cut"));
         assert_eq!(read(reader).await.unwrap_err().0.reason, Reason::UpstreamCut);
 
-        let (_directory, abandoned) = spool(None, 1 << 20);
+        let (_directory, abandoned) = spool(b"", None, 1 << 20);
         let reader = abandoned.reader();
         drop(abandoned);
         assert!(read(reader).await.is_err());
@@ -522,7 +373,7 @@ mod tests {
     async fn what_is_held_is_shown_until_the_last_reader_is_gone() {
         for memory_bytes_max in [2500, 1 << 20] {
             let held_bytes = IntGauge::new("held", "Held.").unwrap();
-            let (_directory, spool) = spool(None, memory_bytes_max);
+            let (_directory, spool) = spool(b"", None, memory_bytes_max);
             let mut spool = spool.metered(&held_bytes);
             for chunk in body() {
                 spool.write(chunk).await.unwrap();
@@ -538,10 +389,9 @@ mod tests {
 
     #[tokio::test]
     async fn an_empty_body_can_be_whole() {
-        let (_directory, spool) = spool(Some(0), 1 << 20);
+        let (_directory, spool) = spool(b"", Some(0), 1 << 20);
         let reader = spool.reader();
-        let digest = Sha256::of(b"");
-        spool.commit(digest, digest).unwrap();
+        spool.commit(Sha256::of(b"")).unwrap();
         assert_eq!(read(reader).await.unwrap(), b"");
     }
 }

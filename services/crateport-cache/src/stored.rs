@@ -46,7 +46,7 @@ pub(crate) struct Present(moka::future::Cache<StoreKey, Seen>);
 
 /// An object as it was seen.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(crate) struct Seen {
     checksum: Sha256,
     size_bytes: u64,
     modified: SystemTime,
@@ -266,7 +266,7 @@ impl Inner {
     }
 
     /// Looks whether the object at `key` is there with the digest that it must have.
-    async fn see(&self, key: &StoreKey, expected: &Sha256) -> Option<Seen> {
+    pub(crate) async fn see(&self, key: &StoreKey, expected: &Sha256) -> Option<Seen> {
         let (store, at) = (&self.ports.store, Instant::now());
         let Some(meta) = store.head(key).await.ok()? else {
             self.present.forget(key).await;

@@ -72,12 +72,12 @@ fn ages(note: Option<Note>) -> (Duration, Duration) {
 async fn lead(coordinator: &dyn Coordinator, key: &StoreKey) -> Lease {
     match coordinator.claim(key).await.unwrap() {
         Claim::Lead(lease) => lease,
-        Claim::Follow => panic!("{key} is led by somebody else"),
+        Claim::Follow { .. } => panic!("{key} is led by somebody else"),
     }
 }
 
 async fn follows(coordinator: &dyn Coordinator, key: &StoreKey) -> bool {
-    matches!(coordinator.claim(key).await.unwrap(), Claim::Follow)
+    matches!(coordinator.claim(key).await.unwrap(), Claim::Follow { .. })
 }
 
 async fn nothing_is_known_of_a_new_key(one: &dyn Coordinator) {
@@ -167,7 +167,7 @@ async fn one_of_many_leads(one: &Arc<dyn Coordinator>, other: &Arc<dyn Coordinat
     let claims = racers.join_all().await;
     let mut leases = claims.into_iter().filter_map(|claim| match claim {
         Claim::Lead(lease) => Some(lease),
-        Claim::Follow => None,
+        Claim::Follow { .. } => None,
     });
     let lease = leases.next().unwrap();
     assert!(leases.next().is_none(), "two lead");
@@ -194,7 +194,7 @@ async fn a_dropped_lease_is_given_back(one: &dyn Coordinator, other: &dyn Coordi
         loop {
             match other.claim(&key).await.unwrap() {
                 Claim::Lead(lease) => break lease,
-                Claim::Follow => other.wait(&key, LONG).await.unwrap(),
+                Claim::Follow { .. } => other.wait(&key, LONG).await.unwrap(),
             }
         }
     };

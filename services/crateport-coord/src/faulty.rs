@@ -106,14 +106,14 @@ impl<C: Coordinator> Coordinator for FaultyCoordinator<C> {
         self.claims.fetch_add(1, Ordering::Relaxed);
         check(&self.fault, "claim a lease")?;
         if self.has(CoordFault::Busy) {
-            return Ok(Claim::Follow);
+            return Ok(Claim::Follow { leader: None });
         }
         match lose(&self.fault, "claim a lease", self.inner.claim(key).await?)? {
             Claim::Lead(inner) => {
                 let fault = self.fault.clone();
                 Ok(Claim::Lead(Lease::new(Box::new(FaultyLease { inner, fault }))))
             }
-            Claim::Follow => Ok(Claim::Follow),
+            follow @ Claim::Follow { .. } => Ok(follow),
         }
     }
 

@@ -110,14 +110,14 @@ impl Coordinator for MeteredCoordinator {
         let claim = self.inner.claim(key).await;
         let claim = self.metrics.count("claim", began, claim, |claim| match claim {
             Claim::Lead(_) => "lead",
-            Claim::Follow => "follow",
+            Claim::Follow { .. } => "follow",
         })?;
         Ok(match claim {
             Claim::Lead(inner) => {
                 let metrics = self.metrics.clone();
                 Claim::Lead(Lease::new(Box::new(MeteredLease { inner, metrics })))
             }
-            Claim::Follow => Claim::Follow,
+            follow @ Claim::Follow { .. } => follow,
         })
     }
 

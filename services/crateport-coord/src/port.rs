@@ -89,7 +89,10 @@ pub enum Claim {
     /// The caller leads.
     Lead(Lease),
     /// Another replica leads; wait, and look again.
-    Follow,
+    Follow {
+        /// `HOST:PORT` at which it can be asked for what it has so far, if it said so.
+        leader: Option<Box<str>>,
+    },
 }
 
 /// The right to work on a key. Given back by [`Lease::end`], or lost when dropped.

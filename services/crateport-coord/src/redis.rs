@@ -146,7 +146,8 @@ impl Coordinator for RedisCoordinator {
         const ACTION: &str = "claim a lease";
         let limits = &self.connector.config().limits;
         let (link, releases) = (Arc::clone(&self.link), self.releases.clone());
-        let mut lease = RedisLease::claimed(link, self.keys.clone(), key.clone(), releases);
+        let token = Token::random(self.connector.config().advertised.as_deref());
+        let mut lease = RedisLease::claimed(link, self.keys.clone(), key.clone(), token, releases);
         let ttl_ms = note_text::up_to_ms(limits.lease_ttl).to_string();
         let arguments = [lease.token().as_str(), &ttl_ms];
         let since = Instant::now();
@@ -165,7 +166,8 @@ impl Coordinator for RedisCoordinator {
             return Ok(Claim::Lead(Lease::new(Box::new(lease))));
         }
         lease.settle();
-        Ok(Claim::Follow)
+        let leader = holder.and_then(|token| Token::of(&token).address().map(Into::into));
+        Ok(Claim::Follow { leader })
     }
 
     async fn wait(&self, key: &StoreKey, patience: Duration) -> Result<(), CoordError> {

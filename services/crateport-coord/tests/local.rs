@@ -40,7 +40,7 @@ async fn ordered_faults_happen_and_heal() {
     assert_eq!(coordinator.recall(&key).await.unwrap(), None);
 
     coordinator.set(Some(CoordFault::Busy));
-    assert!(matches!(coordinator.claim(&key).await.unwrap(), Claim::Follow));
+    assert!(matches!(coordinator.claim(&key).await.unwrap(), Claim::Follow { .. }));
 
     coordinator.set(Some(CoordFault::Late));
     assert_eq!(coordinator.forget(&key).await.unwrap_err().kind(), "late");

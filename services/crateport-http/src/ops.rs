@@ -1,6 +1,8 @@
-//! The ops listener: health, metrics, version, the report, who used what, and the operator's hands. Never public: it
+//! The ops listener: health, metrics, version, the report, who used what, fills under way for
+//! the other replicas, and the operator's hands. Never public: it
 //! tells the addresses of clients, and it does as it is told.
 
+mod fill;
 mod usage;
 mod warm;
 
@@ -18,7 +20,7 @@ use crateport_coord::Health;
 use crateport_operate::Sources;
 use crateport_telemetry::metrics::{Registry, TEXT_CONTENT_TYPE};
 use crateport_types::{InvalidName, InvalidRegistryId, InvalidVersion, StoreKey};
-use crateport_upstream::Condition;
+use crateport_upstream::{Condition, FILL_PATH};
 use serde::Deserialize;
 use serde_json::json;
 
@@ -74,6 +76,7 @@ pub fn ops_router(config: OpsConfig) -> Router {
         .route("/version", get(version))
         .route("/stats", get(stats))
         .route("/api/usage", get(usage::answer))
+        .route(FILL_PATH, get(fill::answer))
         .route("/purge", post(purge))
         .route("/warm", post(warm::answer).layer(DefaultBodyLimit::max(warm::BODY_BYTES_MAX)))
         .with_state(Arc::new(config))

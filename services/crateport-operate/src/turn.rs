@@ -76,7 +76,7 @@ impl<'a> Turn<'a> {
                     self.lease = Some(lease);
                     return Ok(());
                 }
-                Ok(Claim::Follow) => return Err(OperateError::Busy),
+                Ok(Claim::Follow { .. }) => return Err(OperateError::Busy),
                 // A program that has just begun may not be connected yet.
                 Err(_) if Instant::now() < deadline => sleep(CLAIM_AGAIN_AFTER).await,
                 Err(error) => {

@@ -23,8 +23,8 @@ use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_types::{DistId, RegistryId};
 use crateport_upstream::{
-    AllowList, DistConfig, DistUpstream, OfflineUpstream, SparseConfig, SparseUpstream, Upstream,
-    UpstreamLimits, UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, OfflineUpstream, Peers, SparseConfig, SparseUpstream,
+    Upstream, UpstreamLimits, UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
@@ -106,19 +106,28 @@ pub(crate) async fn cache(
     settings: &Settings,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<Cache> {
-    Ok(house(settings, metrics).await?.cache)
+    Ok(house(settings, None, metrics).await?.cache)
 }
 
-/// The cache and everything below it.
+/// The cache and everything below it. `ops` is where this replica's ops listener stands, if it has one.
 pub(crate) async fn house(
     settings: &Settings,
+    ops: Option<SocketAddr>,
     metrics: &prometheus::Registry,
 ) -> anyhow::Result<House> {
     let Kept { store, scratch: beside, .. } = metered_store(settings, metrics).await?;
     let scratch = scratch(settings, beside)?;
     let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
-    let coordinator = MeteredCoordinator::new(coordinator(settings)?, metrics)?;
-    let ports = Ports { store: Arc::new(store), coordinator: Arc::new(coordinator), scratch };
+    let advertised = settings.advertise_address.as_ref().zip(ops);
+    let advertised = advertised.map(|(address, ops)| address.with_port_of(ops));
+    let peers = Peers::new(advertised.as_deref(), settings.upstream_connect_timeout)?;
+    let coordinator = MeteredCoordinator::new(coordinator(settings, advertised)?, metrics)?;
+    let ports = Ports {
+        store: Arc::new(store),
+        coordinator: Arc::new(coordinator),
+        scratch,
+        peers: Some(peers),
+    };
     let upstream_metrics = UpstreamMetrics::register(metrics)?;
     let registries = settings.registries.iter().filter(|registry| registry.is_enabled);
     let (mut setups, mut upstreams) = (Vec::new(), Vec::new());

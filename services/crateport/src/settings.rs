@@ -29,6 +29,7 @@ pub(crate) use self::dists::DistSettings;
 pub(crate) use self::error::SettingsError;
 pub(crate) use self::kind::Word;
 pub(crate) use self::kind::choice::{Coordination, StoreLocation};
+pub(crate) use self::kind::host::AdvertiseAddress;
 pub(crate) use self::kind::listen::ListenAddress;
 pub(crate) use self::kind::number::{Count, Size, Timeout, parse_timeout};
 use self::kind::number::{CountOrZero, SizeOrZero, Ttl};
@@ -60,6 +61,8 @@ table::settings! {
             "Where objects are kept: fs:DIRECTORY or s3://BUCKET/PREFIX";
         coord "coord": One<Coordination> = "local",
             "How replicas agree who fetches what: local, or through a Redis";
+        advertise_address "advertise-address": Maybe<AdvertiseAddress> = none,
+            "Where other replicas reach the ops listener of this one, to read along while it fetches; with a Redis";
         redis_prefix "redis-prefix": One<RedisPrefix> = "crateport:",
             "How every key in Redis begins; two fleets on one Redis differ here";
         redis_username "redis-username": Maybe<UserName> = none,

@@ -88,6 +88,7 @@ impl Fleet {
                 .flag("--replica", name(number));
             // Purges are looked for once, so that every other operation has its reason.
             let options = options.variable("CRATEPORT_PURGE_POLL", "1h");
+            let options = options.variable("CRATEPORT_ADVERTISE_ADDRESS", "127.0.0.1");
             let environment = parts.s3.environment().into_iter();
             let options = environment
                 .fold(options, |options, (variable, value)| options.variable(variable, value));

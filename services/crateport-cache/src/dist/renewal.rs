@@ -89,7 +89,7 @@ impl Inner {
                 return takeoff.publish(told);
             }
             match self.ports.coordinator.claim(&key).await {
-                Ok(Claim::Follow) => {
+                Ok(Claim::Follow { .. }) => {
                     drop(self.ports.coordinator.wait(&key, self.limits.wait_max).await);
                 }
                 Ok(Claim::Lead(granted)) => {
@@ -335,7 +335,7 @@ impl Filled {
     /// Waits for the end; what went wrong, if something did.
     pub(super) async fn failure(self) -> Option<Failure> {
         match self {
-            Self::Spool(mut reader) => {
+            Self::Spool(mut reader) | Self::Along(mut reader) => {
                 reader.ended().await.err().map(|SpoolError(failure)| failure)
             }
             Self::Elsewhere => None,

@@ -13,6 +13,8 @@ pub struct RedisConfig {
     pub ca_pem: Option<Vec<u8>>,
     /// How every key and the channel begin. Two fleets on one Redis differ here.
     pub prefix: String,
+    /// `HOST:PORT` at which other replicas can ask this one for what it has of a fill under way.
+    pub advertised: Option<String>,
     /// How long things take at most.
     pub limits: RedisLimits,
 }
@@ -72,7 +74,13 @@ impl RedisConfig {
     /// The defaults, for the Redis at `address`.
     #[must_use]
     pub fn new(address: RedisAddress) -> Self {
-        Self { address, ca_pem: None, prefix: PREFIX.to_owned(), limits: RedisLimits::default() }
+        Self {
+            address,
+            ca_pem: None,
+            prefix: PREFIX.to_owned(),
+            advertised: None,
+            limits: RedisLimits::default(),
+        }
     }
 
     pub(super) fn check(&self) -> Result<(), InvalidRedisConfig> {

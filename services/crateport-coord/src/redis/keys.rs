@@ -22,7 +22,8 @@ pub(super) struct Keys {
     prefix: Arc<str>,
 }
 
-/// Says whose lease it is: random, and never used twice.
+/// Says whose lease it is: random, and never used twice. The address at which the holder can be asked may stand behind
+/// an `@`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Token(Box<str>);
 
@@ -49,8 +50,17 @@ impl Keys {
 }
 
 impl Token {
-    pub(super) fn random() -> Self {
-        Self(format!("{:032x}", fastrand::u128(..)).into())
+    pub(super) fn random(address: Option<&str>) -> Self {
+        let random = fastrand::u128(..);
+        Self(match address {
+            Some(address) => format!("{random:032x}@{address}").into(),
+            None => format!("{random:032x}").into(),
+        })
+    }
+
+    /// Where the holder can be asked, if it said so.
+    pub(super) fn address(&self) -> Option<&str> {
+        self.0.split_once('@').map(|(_, address)| address)
     }
 
     pub(super) fn of(text: &str) -> Self {
@@ -84,9 +94,12 @@ mod tests {
         assert_eq!(keys.note(&key), "crateport:{v1/crates-io/index/config.json}:note");
         assert_eq!(keys.lease(&key), "crateport:{v1/crates-io/index/config.json}:lease");
         assert_eq!(keys.channel(), "crateport:ended");
-        let token = Token::random();
-        let text = announcement(&key, &token);
-        assert_eq!(announced(&text), Some((key.as_str(), token)));
+        for address in [None, Some("replica-1:8081"), Some("[::1]:8081")] {
+            let token = Token::random(address);
+            assert_eq!(token.address(), address);
+            let text = announcement(&key, &token);
+            assert_eq!(announced(&text), Some((key.as_str(), token)));
+        }
         assert_eq!(announced("x"), None);
     }
 }

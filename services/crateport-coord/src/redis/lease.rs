@@ -34,14 +34,14 @@ pub(super) struct RedisLease {
 }
 
 impl RedisLease {
-    /// A lease that is about to be claimed under a new token.
+    /// A lease that is about to be claimed under a token of its own.
     pub(super) fn claimed(
         link: Arc<Link>,
         keys: Keys,
         key: StoreKey,
+        token: Token,
         releases: mpsc::Sender<Release>,
     ) -> Self {
-        let token = Token::random();
         Self { link, keys, key, token, releases, signs: None, is_settled: false }
     }
 

@@ -119,7 +119,7 @@ mod tests {
         let waiters = Waiters::new(10);
         let [a, b] = ["a", "b"].map(key);
         let [mut first, mut second, mut other] = [&a, &a, &b].map(|key| waiters.join(key).unwrap());
-        let token = Token::random();
+        let token = Token::random(None);
         waiters.announce(a.as_str(), token.clone());
         for waiter in [&mut first, &mut second] {
             assert!(waiter.news().now_or_never().is_some());

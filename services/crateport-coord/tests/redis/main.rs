@@ -98,7 +98,7 @@ async fn comes_to_lead(coordinator: &RedisCoordinator, key: &StoreKey) -> Lease 
         loop {
             match coordinator.claim(key).await {
                 Ok(Claim::Lead(lease)) => break lease,
-                Ok(Claim::Follow) => drop(coordinator.wait(key, DEADLINE).await),
+                Ok(Claim::Follow { .. }) => drop(coordinator.wait(key, DEADLINE).await),
                 Err(_) => sleep(MOMENT).await,
             }
         }
@@ -109,10 +109,10 @@ async fn comes_to_lead(coordinator: &RedisCoordinator, key: &StoreKey) -> Lease 
 async fn leads(coordinator: &RedisCoordinator, key: &StoreKey) -> Lease {
     match coordinator.claim(key).await.unwrap() {
         Claim::Lead(lease) => lease,
-        Claim::Follow => panic!("{key} is led by somebody else"),
+        Claim::Follow { .. } => panic!("{key} is led by somebody else"),
     }
 }
 
 async fn follows(coordinator: &RedisCoordinator, key: &StoreKey) {
-    assert!(matches!(coordinator.claim(key).await.unwrap(), Claim::Follow));
+    assert!(matches!(coordinator.claim(key).await.unwrap(), Claim::Follow { .. }));
 }

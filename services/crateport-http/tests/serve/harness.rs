@@ -126,6 +126,7 @@ impl Setup<'_> {
         let upstream_metrics = UpstreamMetrics::register(metrics.as_ref()).unwrap();
         let upstream = Arc::new(SparseUpstream::new(config, upstream_metrics.clone()).unwrap());
         let ports = Ports {
+            peers: None,
             store: Arc::<FaultyStore<FsStore>>::clone(&store),
             coordinator: Arc::new(LocalCoordinator::new(10_000)),
             scratch,

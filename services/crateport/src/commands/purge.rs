@@ -18,7 +18,7 @@ pub(crate) async fn run(loaded: &Loaded, what: &Purge) -> anyhow::Result<ExitCod
         bail!("no registry `{registry}` is configured here");
     }
     let store = compose::store(settings).await?.store;
-    let coordinator = compose::coordinator(settings)?;
+    let coordinator = compose::coordinator(settings, None)?;
     let purged = Box::pin(purge(&*store, &*coordinator, what, settings.purge_poll)).await?;
     Ok(print(&format!(
         "dropped {}; {} will be asked for again; it holds on every replica that reaches the store\n",

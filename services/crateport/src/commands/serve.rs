@@ -43,7 +43,7 @@ pub(crate) async fn run(inputs: Inputs, loaded: Loaded) -> anyhow::Result<()> {
     let banner = banner(&settings, &listeners, &ops_listener)?;
 
     let metrics = compose::metrics(&settings, connections_max)?;
-    let house = compose::house(&settings, metrics.as_ref()).await?;
+    let house = compose::house(&settings, Some(ops_address), metrics.as_ref()).await?;
     let reload = Reload::new(inputs, loaded, &house, telemetry.switch(), metrics.as_ref())?;
     let cache = house.cache;
     let reports =

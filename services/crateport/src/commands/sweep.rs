@@ -54,7 +54,7 @@ pub(crate) async fn run(loaded: &Loaded, options: SweepOptions) -> anyhow::Resul
         bail!("say what is to go: --unused-for 90d, --max-size 500GiB, or both");
     }
     let store = compose::store(settings).await?.store;
-    let sweeper = compose::sweeper(settings, store, compose::coordinator(settings)?);
+    let sweeper = compose::sweeper(settings, store, compose::coordinator(settings, None)?);
     let mut out = std::io::BufWriter::new(std::io::stdout());
     let line = |removal: &Removal<'_>| {
         if options.detail == Detail::Objects {

@@ -15,25 +15,34 @@ use crate::settings::{Coordination, Settings};
 const NOTES_MAX: u64 = 100_000;
 
 /// What replicas tell each other with. A Redis is connected to in the background; it may be down.
-pub(crate) fn coordinator(settings: &Settings) -> anyhow::Result<Arc<dyn Coordinator>> {
+///
+/// `advertised` is where they can ask this one for what it has of a fill under way.
+pub(crate) fn coordinator(
+    settings: &Settings,
+    advertised: Option<String>,
+) -> anyhow::Result<Arc<dyn Coordinator>> {
     // A fleet must not take it from one that never asks that there is no such crate.
     if settings.offline {
         return Ok(Arc::new(LocalCoordinator::new(NOTES_MAX)));
     }
-    Ok(match redis(settings)? {
+    Ok(match redis(settings, advertised)? {
         Some(redis) => Arc::new(redis),
         None => Arc::new(LocalCoordinator::new(NOTES_MAX)),
     })
 }
 
 /// The Redis, if there is to be one.
-pub(crate) fn redis(settings: &Settings) -> anyhow::Result<Option<RedisCoordinator>> {
+pub(crate) fn redis(
+    settings: &Settings,
+    advertised: Option<String>,
+) -> anyhow::Result<Option<RedisCoordinator>> {
     let Coordination::Redis(address) = &settings.coord else { return Ok(None) };
     let ca_pem = settings.redis_ca_file.as_deref().map(|path| read("redis-ca-file", path));
     let limits = RedisLimits { response: settings.redis_answer_timeout, ..RedisLimits::default() };
     let config = RedisConfig {
         ca_pem: ca_pem.transpose()?,
         prefix: settings.redis_prefix.clone(),
+        advertised,
         limits,
         ..RedisConfig::new(with_login(settings, address.clone())?)
     };

@@ -64,6 +64,7 @@ fn delivery(settings: &Settings) -> Option<String> {
 
 fn login(settings: &Settings) -> Option<String> {
     let named = [
+        ("advertise-address", settings.advertise_address.is_some()),
         ("redis-username", settings.redis_username.is_some()),
         ("redis-password", settings.redis_password.is_some()),
         ("redis-password-file", settings.redis_password_file.is_some()),

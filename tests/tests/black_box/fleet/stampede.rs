@@ -1,9 +1,10 @@
 //! Promise 2 in a fleet: one fetch per object, however many clients want it through however many replicas.
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use crateport_testkit::client::{Client, get};
-use crateport_testkit::{KIB, MIB, On, S3Fault, S3Operation, Times, krate};
+use crateport_testkit::{CrateportOptions, KIB, MIB, On, S3Fault, S3Operation, Times, krate};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -17,17 +18,34 @@ const WRITE_TIME: Duration = Duration::from_millis(300);
 /// As much as comes before upstream stands still.
 const EARLY_BYTES: usize = 64 * KIB;
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_fetch_for_300_clients_of_one_cold_crate_of_10_mb_and_the_first_byte_comes_early() {
+    let served = stampede(Fleet::start().await, REPLICAS).await;
+    // Upstream stood still, and everyone at every replica had the first byte.
+    assert_eq!(served.iter().filter(|served| !served.was_redirected).count(), CLIENTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_fetch_for_300_clients_of_replicas_that_cannot_reach_each_other() {
+    let silent = |options: CrateportOptions| options.flag("--advertise-address", "none");
+    let served = stampede(Fleet::start_with(silent).await, 1).await;
+    let leader = &served[0].replica;
+    let streamed = served.iter().filter(|served| !served.was_redirected);
+    let by_the_leader = streamed.filter(|served| served.replica == *leader).count();
+    assert_eq!(by_the_leader, CLIENTS_PER_REPLICA, "they read along");
+}
+
 /// How a client of one large crate got its bytes.
 #[derive(Debug)]
-struct Download {
+struct Served {
     replica: String,
     /// By redirect to the bucket, as a client is served that came when the crate was there.
     was_redirected: bool,
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn one_fetch_for_300_clients_of_one_cold_crate_of_10_mb_and_the_first_byte_comes_early() {
-    let fleet = Fleet::start().await;
+/// So many replicas give the first byte to all of their clients while upstream stands still. The first to be served
+/// stands first.
+async fn stampede(fleet: Fleet, early_replicas: usize) -> Vec<Served> {
     let upstream = &fleet.parts.upstream;
     let large = krate("large", "1.0.0").payload(10 * MIB).publish(upstream);
     let url = fleet.crate_url(&large);
@@ -46,7 +64,7 @@ async fn one_fetch_for_300_clients_of_one_cold_crate_of_10_mb_and_the_first_byte
             let status = answer.status;
             assert_eq!(status, 200, "{location:?}");
             answer.first_byte().await.unwrap();
-            let _ = early.send(replica.clone());
+            let _ = early.send(Served { replica, was_redirected: location.is_some() });
             // Compared as it comes: 300 whole copies would be a lot.
             let mut left = &expected[..];
             while let Some(piece) = answer.next().await.unwrap() {
@@ -55,28 +73,28 @@ async fn one_fetch_for_300_clients_of_one_cold_crate_of_10_mb_and_the_first_byte
                 left = later;
             }
             assert!(left.is_empty(), "{} bytes are missing", left.len());
-            Download { replica, was_redirected: location.is_some() }
         });
     }
+    drop(early);
     gate.wait_for(1).await;
     fleet.wait_for_in_flight(CLIENTS as f64).await;
-    // Upstream stands still, and everyone at the leader's replica has the first byte.
-    let mut first_bytes = Vec::new();
-    while first_bytes.len() < CLIENTS_PER_REPLICA {
-        first_bytes.push(early_at.recv().await.expect("clients that live"));
+    let mut served = Vec::new();
+    while served.len() < early_replicas * CLIENTS_PER_REPLICA {
+        served.push(early_at.recv().await.expect("clients that live"));
     }
-    let leader = first_bytes[0].clone();
-    assert!(first_bytes.iter().all(|replica| *replica == leader), "{first_bytes:?}");
+    let replicas: HashSet<_> = served.iter().map(|served| served.replica.clone()).collect();
+    assert_eq!(replicas.len(), early_replicas, "{replicas:?}");
     assert_eq!(gate.waiting(), 1);
     gate.release();
-    let downloads = clients.join_all().await;
+    clients.join_all().await;
+    while let Some(later) = early_at.recv().await {
+        served.push(later);
+    }
     assert_eq!(upstream.crate_hits("large", "1.0.0"), 1);
     assert_eq!(upstream.index_hits("large"), 1);
-    let streamed = downloads.iter().filter(|download| !download.was_redirected);
-    let by_the_leader = streamed.filter(|download| download.replica == leader).count();
-    assert_eq!(by_the_leader, CLIENTS_PER_REPLICA, "they read along");
-    bucket_is_right(&fleet.parts.s3, upstream).await;
     everything_is_stored(&fleet, 1).await;
+    bucket_is_right(&fleet.parts.s3, upstream).await;
+    served
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -7,7 +7,7 @@ use crate::compose;
 use crate::settings::Settings;
 
 pub(super) async fn check(settings: &Settings) -> Vec<Finding> {
-    let redis = match compose::redis(settings) {
+    let redis = match compose::redis(settings, None) {
         Ok(Some(redis)) => redis,
         Ok(None) => {
             return vec![Finding::Ok("this process alone: right for one replica".to_owned())];
