@@ -688,9 +688,13 @@ COORDINATION = (
                     stacked=True,
                 ),
                 graph(
-                    "Found under the lease",
-                    "Fills a second that another replica had ended in the meantime: fetches that were spared.",
+                    "Fetches spared",
+                    "Fills a second whose bytes came from another replica while it fetched them, or that it had ended in the meantime.",
                     "ops",
+                    (
+                        'sum(rate(crateport_fills_total{*,result="read-along"}[*])) or 0 * sum(rate(crateport_fills_total{*}[*]))',
+                        "read along",
+                    ),
                     (
                         'sum(rate(crateport_fills_total{*,result="found"}[*])) or 0 * sum(rate(crateport_fills_total{*}[*]))',
                         "found",

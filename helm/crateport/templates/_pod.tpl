@@ -15,6 +15,11 @@
 {{- end }}
 {{- end }}
 
+{{/* Whether replicas follow each other's fills. */}}
+{{- define "crateport.readsAlong" -}}
+{{- if and (include "crateport.isFleet" .) .Values.redis.url }}true{{ end -}}
+{{- end }}
+
 {{- define "crateport.volumeMounts" -}}
 - name: config
   mountPath: /etc/crateport/config
@@ -177,6 +182,11 @@ spec:
         {{- toYaml (prepend .Values.extraArgs "serve") | nindent 8 }}
       env:
         {{- include "crateport.env" . | nindent 8 }}
+        {{- if include "crateport.readsAlong" . }}
+        # Where the other replicas ask for what this one is fetching.
+        - name: CRATEPORT_ADVERTISE_ADDRESS
+          valueFrom: {fieldRef: {fieldPath: status.podIP}}
+        {{- end }}
       {{- with .Values.extraEnvFrom }}
       envFrom:
         {{- toYaml . | nindent 8 }}

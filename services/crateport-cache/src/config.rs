@@ -84,7 +84,7 @@ impl Default for CacheLimits {
         Self {
             index_memory_bytes_max: 128 << 20,
             object_memory_bytes_max: 64 << 20,
-            object_memory_size_bytes_max: 256 << 10,
+            object_memory_size_bytes_max: 1 << 20,
             index_size_bytes_max: 16 << 20,
             krate_size_bytes_max: 512 << 20,
             dist_size_bytes_max: 4 << 30,

@@ -302,7 +302,7 @@ impl Inner {
             Some(digest) if digest == *expected => {
                 self.uses.touch(key, object.meta.modified);
                 let size_bytes = object.meta.size_bytes;
-                let place = if self.small.takes(size_bytes) {
+                let place = if let Some(_room) = self.small.room_for(size_bytes) {
                     match self.keep_in_memory(key, expected, object).await? {
                         Some(small) => Place::Memory(small),
                         None => return Ok(None),
@@ -333,6 +333,10 @@ impl Inner {
         let bytes = object.collect(size_bytes).await?;
         if bytes.len() < size_bytes {
             return Err(StoreError::Cut { key: key.clone() });
+        }
+        // Many may have read it at the same time; one copy is enough for all of them.
+        if let Some(small) = self.small.get(key, expected).await {
+            return Ok(Some(small));
         }
         match SmallObject::verified(&bytes, *expected, modified) {
             Some(small) => {

@@ -62,7 +62,7 @@ table::settings! {
         coord "coord": One<Coordination> = "local",
             "How replicas agree who fetches what: local, or through a Redis";
         advertise_address "advertise-address": Maybe<AdvertiseAddress> = none,
-            "Where other replicas reach the ops listener of this one, to read along while it fetches; with a Redis";
+            "Where other replicas reach this one's ops listener, to read along while it fetches; with a Redis";
         redis_prefix "redis-prefix": One<RedisPrefix> = "crateport:",
             "How every key in Redis begins; two fleets on one Redis differ here";
         redis_username "redis-username": Maybe<UserName> = none,
@@ -141,7 +141,7 @@ table::settings! {
             "Memory for the hottest index files";
         object_memory "object-memory": One<SizeOrZero> = "64MiB",
             "Memory for small crates and dist files that are asked for often; 0 turns it off";
-        object_memory_size_max "object-memory-size-max": One<Size> = "256KiB",
+        object_memory_size_max "object-memory-size-max": One<Size> = "1MiB",
             "Largest crate or dist file that is kept in memory";
         index_size_max "index-size-max": One<Size> = "16MiB",
             "Largest index file";

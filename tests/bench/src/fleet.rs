@@ -37,7 +37,11 @@ impl Fleet {
         let mut setups = Vec::new();
         for number in 1..=REPLICAS {
             let setup = Setup::embedded(&format!("{name}-{number}"), upstream, cores);
-            setups.push(change(s3.keeps(setup, name)?.flag("--coord", redis.url())));
+            setups.push(change(
+                s3.keeps(setup, name)?
+                    .flag("--coord", redis.url())
+                    .flag("--advertise-address", "127.0.0.1"),
+            ));
         }
         let replicas = setups.iter().map(|setup| setup.start(stand)).collect::<Result<_>>()?;
         Ok(Self { setups, replicas, _redis: redis, _s3: s3 })

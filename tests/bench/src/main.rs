@@ -14,6 +14,7 @@ mod check;
 mod child;
 mod cpu;
 mod crateport;
+mod delivery;
 mod fetch;
 mod fleet;
 mod floor;

@@ -1,5 +1,6 @@
 //! The page: every number of `results.json` as tables and plots, and each goal beside what was measured.
 
+mod delivery;
 mod fetch;
 mod goals;
 mod growth;
@@ -49,6 +50,9 @@ pub(crate) fn write(results: &Results, folder: &Path) -> Result<()> {
     }
     if let Some(found) = &results.soak {
         soak::write(&mut page, found)?;
+    }
+    if let Some(found) = &results.delivery {
+        delivery::write(&mut page, found);
     }
     machines(&mut page, results);
     if let Ok(notes) = fs::read_to_string(folder.join(NOTES)) {

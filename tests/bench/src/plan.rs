@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
-use crate::{fetch, growth, soak, stampede, warm};
+use crate::{delivery, fetch, growth, soak, stampede, warm};
 
 /// The parts of the benchmark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub(crate) enum Part {
     Growth,
     /// A long time.
     Soak,
+    /// Redirect or stream.
+    Delivery,
 }
 
 /// Sizes of everything.
@@ -36,6 +38,8 @@ pub(crate) struct Plan {
     pub(crate) growth: growth::Plan,
     /// Part 5.
     pub(crate) soak: soak::Plan,
+    /// Part 6.
+    pub(crate) delivery: delivery::Plan,
 }
 
 impl Part {
@@ -47,6 +51,7 @@ impl Part {
             Self::Stampede => "3 stampede",
             Self::Growth => "4 growth",
             Self::Soak => "5 soak",
+            Self::Delivery => "6 delivery",
         }
     }
 }
@@ -76,6 +81,7 @@ impl Plan {
                 requests: 20_000,
             },
             soak: soak::Plan { duration: Duration::from_secs(40) },
+            delivery: delivery::Plan { rounds: 1, packages: 400 },
         }
     }
 
@@ -113,6 +119,7 @@ impl Plan {
                 requests: 50_000,
             },
             soak: soak::Plan { duration: Duration::from_secs(3600) },
+            delivery: delivery::Plan { rounds: 5, packages: 400 },
         }
     }
 }

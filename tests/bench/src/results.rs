@@ -8,7 +8,7 @@ use anyhow::{Context as _, Result};
 use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
-use crate::{fetch, growth, soak, stampede, warm};
+use crate::{delivery, fetch, growth, soak, stampede, warm};
 
 /// A run. A part that was not asked for keeps what an earlier run has found.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -30,6 +30,9 @@ pub(crate) struct Results {
     /// A long time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) soak: Option<soak::Found>,
+    /// Redirect or stream.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) delivery: Option<delivery::Found>,
 }
 
 impl Results {

@@ -11,7 +11,7 @@ use crate::machine::{Machine, Ticks};
 use crate::plan::{Part, Plan};
 use crate::results::Results;
 use crate::stand::{self, Stand};
-use crate::{fetch, growth, page, soak, stampede, warm};
+use crate::{delivery, fetch, growth, page, soak, stampede, warm};
 
 const RESULTS: &str = "results.json";
 
@@ -80,7 +80,7 @@ fn measure(part: Part, stand: &Stand, plan: &Plan, results: &mut Results) -> Res
     // The client's processor is its own where CPU time is counted; a real cargo may use whatever it finds.
     match part {
         Part::Warm | Part::Growth => stand::take_client_core()?,
-        Part::Fetch | Part::Stampede | Part::Soak => stand::take_all_cores()?,
+        Part::Fetch | Part::Stampede | Part::Soak | Part::Delivery => stand::take_all_cores()?,
     }
     match part {
         Part::Warm => results.warm = Some(warm::measure(stand, plan.warm)?),
@@ -88,6 +88,9 @@ fn measure(part: Part, stand: &Stand, plan: &Plan, results: &mut Results) -> Res
         Part::Stampede => results.stampede = Some(stampede::measure(stand, plan.stampede)?),
         Part::Growth => results.growth = Some(growth::measure(stand, &plan.growth)?),
         Part::Soak => results.soak = Some(soak::measure(stand, plan.soak)?),
+        Part::Delivery => {
+            results.delivery = Some(delivery::measure(stand, &plan.delivery)?);
+        }
     }
     ticks.note(&mut machine)?;
     machine.seconds = start.elapsed().as_secs_f64();
@@ -111,7 +114,8 @@ impl Arguments {
 
     fn parts(&self) -> Vec<Part> {
         let compared = [Part::Warm, Part::Stampede];
-        let all = [Part::Warm, Part::Fetch, Part::Stampede, Part::Growth, Part::Soak];
+        let all =
+            [Part::Warm, Part::Fetch, Part::Stampede, Part::Growth, Part::Soak, Part::Delivery];
         match (self.only.is_empty(), self.check) {
             (false, _) => self.only.clone(),
             (true, true) => compared.to_vec(),

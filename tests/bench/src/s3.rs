@@ -1,6 +1,8 @@
 //! The testkit's S3 server as a process of its own, so that its CPU time is nobody else's.
 
-use anyhow::Result;
+use std::net::SocketAddr;
+
+use anyhow::{Context as _, Result};
 use crateport_testkit::S3Server;
 use serde_json::{Value, json};
 
@@ -25,6 +27,13 @@ impl S3 {
     /// Starts it, with an empty bucket.
     pub(crate) fn start(stand: &Stand) -> Result<Self> {
         Ok(Self { part: Part::start("s3", &[], Cores::Client, &stand.log("s3"))? })
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> Result<SocketAddr> {
+        let endpoint = self.part.said("endpoint")?;
+        let address = endpoint.trim_start_matches("http://").trim_end_matches('/');
+        address.parse().with_context(|| endpoint.to_owned())
     }
 
     /// Makes a setup keep its objects there.

@@ -17,7 +17,7 @@ from chart import CHART, CI_FILES, HERE, REPO, rendered
 DERIVED = {
     "listen", "ops-listen", "store", "coord", "drain-delay", "drain-timeout", "spool-dir", "upstream-ca-files",
     "s3-endpoint", "s3-public-endpoint", "s3-region", "s3-path-style", "s3-encryption",
-    "redis-prefix", "redis-username", "redis-password", "redis-password-file", "redis-ca-file",
+    "advertise-address", "redis-prefix", "redis-username", "redis-password", "redis-password-file", "redis-ca-file",
 }
 SETTING = re.compile(r'^ {8}\w+ "([a-z0-9-]+)": (One|Maybe|List)<(\w+)> = .*,\n +"((?:[^"\\]|\\.)*)";$', re.MULTILINE)
 TYPES = {

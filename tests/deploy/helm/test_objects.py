@@ -224,12 +224,28 @@ def test_the_network_policy_lets_out_what_the_values_name_and_no_more():
 
     assert ports("minimal") == [53, 443]
     assert ports("embedded") == [53, 443, 8443]
-    assert ports("fleet") == [53, 443, 6379]
-    assert ports("fleet-eks-irsa") == [53, 443, 4318, 6380]
-    assert ports("fleet-eks-pod-identity") == [53, 80, 443, 6379]
+    assert ports("fleet") == [53, 443, 6379, 8081]
+    assert ports("fleet-eks-irsa") == [53, 443, 4318, 6380, 8081]
+    assert ports("fleet-eks-pod-identity") == [53, 80, 443, 6379, 8081]
     assert ports("fleet-everything-else") == [53, 443, 3128, 3900, 8443]
     cilium = find(rendered("fleet-minio"), "CiliumNetworkPolicy")["spec"]["egress"]
-    assert [port["port"] for port in cilium[1]["toPorts"][0]["ports"]] == ["443", "8000", "8001", "9000", "26379", "6379"]
+    assert [port["port"] for port in cilium[2]["toPorts"][0]["ports"]] == ["443", "8000", "8001", "9000", "26379", "6379"]
+
+
+def test_replicas_that_share_a_redis_tell_each_other_where_they_read_along():
+    def advertised(ci_file):
+        (_, spec), = servers(rendered(ci_file))
+        container = spec["containers"][0]
+        return [env["valueFrom"] for env in container["env"] if env["name"] == "CRATEPORT_ADVERTISE_ADDRESS"]
+
+    for ci_file in ("fleet", "fleet-minio"):
+        assert advertised(ci_file) == [{"fieldRef": {"fieldPath": "status.podIP"}}]
+    for ci_file in ("minimal", "embedded", "fleet-everything-else"):
+        assert advertised(ci_file) == []
+    policy = find(rendered("fleet"), "NetworkPolicy")["spec"]
+    for way, rules in (("from", policy["ingress"]), ("to", policy["egress"])):
+        selectors = [peer["podSelector"] for rule in rules for peer in rule.get(way, []) if "podSelector" in peer]
+        assert any(it.get("matchLabels", {}).get("app.kubernetes.io/component") == "server" for it in selectors), way
 
 
 def test_a_changed_configuration_or_secret_replaces_the_pods():

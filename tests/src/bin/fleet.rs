@@ -76,6 +76,7 @@ fn options(redis: &RedisServer, s3: &S3Server, number: usize) -> CrateportOption
         .bucket(&format!("s3://{}/fleet", S3Server::BUCKET))
         .flag("--s3-endpoint", s3.endpoint())
         .flag("--coord", redis.url())
+        .flag("--advertise-address", "127.0.0.1")
         .flag("--replica", format!("replica-{number}"));
     let given = PASSED_ON.into_iter().filter_map(|name| Some((name, std::env::var(name).ok()?)));
     let own = s3.environment().into_iter().map(|(name, value)| (name, value.to_owned()));

@@ -122,7 +122,10 @@ impl Servers {
         let redis = runtime.block_on(RedisServer::start());
         let setup = |name: &str| Setup::embedded(name, upstream_address, Cores::Server);
         let replica = |name: &str, delivery: &str| {
-            let setup = s3.keeps(setup(name), name)?.flag("--coord", redis.url());
+            let setup = s3
+                .keeps(setup(name), name)?
+                .flag("--coord", redis.url())
+                .flag("--advertise-address", "127.0.0.1");
             Ok::<_, anyhow::Error>(setup.flag("--delivery", delivery))
         };
         let crateports = [

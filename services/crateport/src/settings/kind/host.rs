@@ -6,6 +6,7 @@ use crateport_upstream::{AllowEntry, HostName};
 use ipnet::IpNet;
 
 use super::Word;
+use crate::settings::defaults;
 
 /// A host and perhaps a port, as other replicas write them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,10 +26,13 @@ impl AdvertiseAddress {
 impl Word for AdvertiseAddress {
     type Value = Self;
     const VALUE_NAME: &'static str = "HOST[:PORT]";
-    const ALLOWED: &'static str =
-        "a host name or an IP address, perhaps with a port, such as 10.0.0.7 or replica-1:8081";
+    const ALLOWED: &'static str = "a host name or an IP address, perhaps with a port, such as 10.0.0.7 or replica-1:8081, \
+         or auto for this machine's host name";
 
     fn parse_word(text: &str) -> Result<Self, String> {
+        if text == "auto" {
+            return Ok(Self { host: defaults::replica()?, port: None });
+        }
         let bracketed = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => ip.to_string(),
             IpAddr::V6(ip) => format!("[{ip}]"),
