@@ -181,12 +181,12 @@ spec:
       args:
         {{- toYaml (prepend .Values.extraArgs "serve") | nindent 8 }}
       env:
-        {{- include "crateport.env" . | nindent 8 }}
         {{- if include "crateport.readsAlong" . }}
         # Where the other replicas ask for what this one is fetching.
         - name: CRATEPORT_ADVERTISE_ADDRESS
           valueFrom: {fieldRef: {fieldPath: status.podIP}}
         {{- end }}
+        {{- include "crateport.env" . | nindent 8 }}
       {{- with .Values.extraEnvFrom }}
       envFrom:
         {{- toYaml . | nindent 8 }}

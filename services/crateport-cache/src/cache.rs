@@ -16,6 +16,7 @@ use crate::dist::{Dist, Manifests, Proofs, Renewed, Snapshots};
 use crate::fill::Filled;
 use crate::flight::Flights;
 use crate::foresight::Foresight;
+use crate::gone::Gone;
 use crate::hot::{HotSet, IndexCopy};
 use crate::index::Refreshed;
 use crate::known::KnownConfig;
@@ -77,6 +78,7 @@ pub(crate) struct Inner {
     /// Questions for checksums.
     pub(crate) sums: Flights<Result<Option<Sha256>, Failure>>,
     pub(crate) hot: HotSet,
+    pub(crate) gone: Gone,
     pub(crate) trusted: Trusted,
     pub(crate) present: Present,
     pub(crate) small: SmallObjects,
@@ -147,6 +149,7 @@ impl Cache {
         let uses = Uses::start(store, limits.uses.clone(), doubt, metrics)?;
         let cache = Self(Arc::new(Inner {
             hot: HotSet::new(limits.index_memory_bytes_max),
+            gone: Gone::new(limits.gone_max),
             trusted: Trusted::new(limits.trusted_max),
             present: Present::new(limits.trusted_max, limits.presence_ttl),
             small: SmallObjects::new(

@@ -73,7 +73,7 @@ impl Inner {
             Seat::Leader(takeoff, ticket) => {
                 let (cache, wanted) = (Arc::clone(self), wanted.clone());
                 let span = trace::fill(wanted.source.origin(), wanted.source.kind(), &wanted.key);
-                let fill = async move { cache.lead_fill(wanted, takeoff).await };
+                let fill = async move { cache.run_fill(wanted, takeoff).await };
                 self.tasks.spawn(fill.instrument(span));
                 (true, ticket)
             }

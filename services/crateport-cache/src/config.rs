@@ -30,8 +30,8 @@ pub struct CacheLimits {
     pub refresh_patience: Duration,
     /// The longest that a client waits for the first byte of something that is not here.
     pub wait_max: Duration,
-    /// The longest that a replica leaves a fill to another one before it fetches for itself. The clients that wait are
-    /// told to come again before.
+    /// The longest that a replica leaves a fill of which it gets no byte to another one before it fetches for itself. The
+    /// clients that wait are told to come again before.
     pub follow_max: Duration,
     /// How long upstream is not asked again for an index file or a crate after it failed to give it.
     pub failed_ttl: Duration,
@@ -46,6 +46,8 @@ pub struct CacheLimits {
     pub presence_ttl: Duration,
     /// Stored objects whose checksum was seen to be right by this process, remembered by count.
     pub trusted_max: u64,
+    /// How many names that upstream does not have this process remembers.
+    pub gone_max: u64,
     /// How often is looked for purges.
     pub purge_poll: Duration,
     /// How uses are recorded.
@@ -100,6 +102,7 @@ impl Default for CacheLimits {
             delivery: DeliveryPolicy::default(),
             presence_ttl: Duration::from_secs(300),
             trusted_max: 100_000,
+            gone_max: 10_000,
             purge_poll: Duration::from_secs(5),
             uses: UsePolicy::default(),
         }

@@ -10,7 +10,6 @@ mod wanted;
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use crateport_coord::Note;
 use crateport_store::{Attributes, PutOptions};
 use crateport_types::{Reason, Sha256, StoreKey};
@@ -26,7 +25,7 @@ use crate::cache::Inner;
 use crate::flight::Takeoff;
 use crate::metrics::{STORED, UNSTORED};
 use crate::spool::{Spool, SpoolReader, Verified};
-use crate::{Failure, ServeError, StoredObject};
+use crate::{Failure, ServeError};
 
 /// What a fill offers to those who wait for it.
 #[derive(Clone, Debug)]
@@ -49,15 +48,14 @@ struct Filling {
     cache: Arc<Inner>,
     wanted: Wanted,
     offer: Offer,
-    began: Instant,
     /// What has come so far, once something is on its way.
     intake: Option<Intake>,
 }
 
 impl Inner {
-    pub(crate) async fn lead_fill(self: &Arc<Self>, wanted: Wanted, offer: Offer) {
-        let (cache, began) = (Arc::clone(self), Instant::now());
-        Box::pin(Filling { cache, wanted, offer, began, intake: None }.run()).await;
+    pub(crate) async fn run_fill(self: &Arc<Self>, wanted: Wanted, offer: Offer) {
+        let cache = Arc::clone(self);
+        Box::pin(Filling { cache, wanted, offer, intake: None }.run()).await;
     }
 
     /// The bytes of a fill under way, for another replica that follows it.
@@ -126,19 +124,20 @@ impl Filling {
                 return Some(note);
             }
         };
-        let (wanted, began) = (self.wanted.clone(), self.began);
-        self.begin(found.size_bytes, Filled::Spool);
+        let (wanted, began) = (self.wanted.clone(), Instant::now());
         let received = self.receive(found).await;
         let size_bytes = self.intake.as_ref().map_or(0, Intake::taken_bytes);
-        match self.finish(received) {
+        match self.end(received) {
             Ok((verified, _offer)) => {
                 let kept = cache.keep(&wanted, verified).await;
                 cache.metrics.fill(wanted.source.kind(), kept);
                 cache.recent_fills.note(wanted.ended(began, size_bytes, kept));
                 None
             }
-            // Others would be given the same; a disk of this replica's own is no affair of theirs.
-            Err(failure) if failure.reason == Reason::StoreFailed => None,
+            // Others would be given the same; what is wrong with this replica or another one is no affair of theirs.
+            Err(failure) if matches!(failure.reason, Reason::StoreFailed | Reason::PeerInvalid) => {
+                None
+            }
             Err(failure) => Some(Note::Failed { reason: failure.reason }),
         }
     }
@@ -175,75 +174,52 @@ impl Filling {
         Ok(Some(found))
     }
 
-    /// A source is about to give its bytes, from the first one on. With the first source everyone begins to read.
-    fn begin(&mut self, size_bytes: Option<u64>, filled: fn(SpoolReader) -> Filled) {
-        if let Some(intake) = &mut self.intake {
-            return intake.begin_again();
-        }
-        let Self { cache, wanted, .. } = self;
-        let spool = Spool::new(
-            wanted.key.clone(),
-            wanted.checksum,
-            size_bytes,
-            cache.ports.scratch.clone(),
-            cache.limits.spool_memory_bytes_max,
-        );
-        let spool = spool.metered(&cache.metrics.spool_bytes);
-        let intake = self.intake.insert(Intake::new(spool, cache.size_bytes_max(wanted)));
-        self.offer.publish(Ok(filled(intake.reader())));
-    }
-
-    async fn take(&mut self, chunk: Bytes) -> Result<(), Failure> {
-        match &mut self.intake {
-            Some(intake) => intake.take(chunk).await,
-            None => Ok(()),
-        }
+    /// What takes the bytes in, made with the first source that has some; then everyone begins to read.
+    fn intake(
+        &mut self,
+        size_bytes: Option<u64>,
+        filled: fn(SpoolReader) -> Filled,
+    ) -> &mut Intake {
+        let Self { cache, wanted, offer, .. } = self;
+        self.intake.get_or_insert_with(|| {
+            let spool = Spool::new(
+                wanted.key.clone(),
+                wanted.checksum,
+                size_bytes,
+                cache.ports.scratch.clone(),
+                cache.limits.spool_memory_bytes_max,
+            );
+            let spool = spool.metered(&cache.metrics.spool_bytes);
+            let intake = Intake::new(spool, cache.size_bytes_max(wanted));
+            offer.publish(Ok(filled(intake.reader())));
+            intake
+        })
     }
 
     /// Takes in what upstream sends.
     async fn receive(&mut self, mut found: Found) -> Result<(), Failure> {
-        let kind = self.wanted.source.kind();
+        let (cache, kind) = (Arc::clone(&self.cache), self.wanted.source.kind());
+        let intake = self.intake(found.size_bytes, Filled::Spool);
+        intake.begin_again();
         while let Some(chunk) = found.body.next().await {
             let chunk = chunk?;
-            self.cache.metrics.filled(kind, chunk.len());
-            self.take(chunk).await?;
-        }
-        Ok(())
-    }
-
-    /// Takes the rest from the store.
-    async fn take_stored(&mut self, object: StoredObject) -> Result<(), Failure> {
-        self.begin(Some(object.size_bytes()), Filled::Along);
-        let mut body = object.read();
-        while let Some(chunk) = body.next().await {
-            self.take(chunk?).await?;
+            cache.metrics.filled(kind, chunk.len());
+            intake.take(chunk).await?;
         }
         Ok(())
     }
 
     /// Ends what everyone reads: as whole if everything was received and is right, else as failed. The flight goes on
     /// for as long as the offer lives that is returned.
-    fn finish(self, received: Result<(), Failure>) -> Result<(Verified, Option<Offer>), Failure> {
-        let Self { cache, wanted, offer, intake, .. } = self;
+    fn end(self, received: Result<(), Failure>) -> Result<(Verified, Option<Offer>), Failure> {
+        let Self { cache, wanted, offer, intake } = self;
         let Some(intake) = intake else {
             return Err(Failure::own(Reason::UpstreamInvalid, "the fill was given up"));
         };
-        let (computed, spool) = intake.finish();
-        // Whoever asks again after a failure must begin anew, so the flight is over before the failure is seen.
-        let is_right = received.is_ok() && computed == wanted.checksum;
-        let offer = is_right.then_some(offer);
-        let ended = match received {
-            Ok(()) => spool.commit(computed),
-            Err(failure) => {
-                spool.fail(failure.clone());
-                Err(failure)
-            }
-        };
-        let ended = ended.inspect_err(|failure| {
+        intake.end(received, offer).inspect_err(|failure| {
             cache.metrics.fill(wanted.source.kind(), failure.reason.as_str());
             warn!(key = %wanted.key, reason = failure.reason.as_str(), %failure, "the fill failed; nothing is kept");
-        });
-        Ok((ended?, offer))
+        })
     }
 
     fn fail(self, failure: Failure) {

@@ -272,5 +272,5 @@ fn gzip(bytes: &[u8]) -> Bytes {
     let mut compressed = Vec::new();
     // Reading from a slice into a vector cannot fail.
     let _ = flate2::read::GzEncoder::new(bytes, GZIP_LEVEL).read_to_end(&mut compressed);
-    compressed.into()
+    compressed.into_boxed_slice().into()
 }

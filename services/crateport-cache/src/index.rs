@@ -66,7 +66,13 @@ impl Inner {
         name: &IndexName,
     ) -> Result<Answer, ServeError> {
         let key = StoreKey::index_file(&registry.policy.id, name);
-        let copy = self.copy(registry, name, &key).await;
+        let copy = match self.hot.get(&key).await {
+            Some(copy) => Some(copy),
+            None if self.gone.holds(&key).await => {
+                return Err(absent(name, Reason::RememberedAbsent, None));
+            }
+            None => self.copy(registry, name, &key).await,
+        };
         if registry.upstream.condition() == Condition::Offline {
             return match &copy {
                 Some(copy) => held(name, copy, Outcome::Hit, Reason::Offline),
@@ -384,7 +390,13 @@ impl Inner {
                 (None, Note::Failed { reason: failure.reason }, self.limits.failed_ttl)
             }
         };
-        let Some(copy) = copy else { return (note, keep, None) };
+        let Some(copy) = copy else {
+            if note == Note::Absent {
+                self.gone.insert(key.clone(), asked + keep).await;
+            }
+            return (note, keep, None);
+        };
+        self.gone.forget(key).await;
         copy.confirm(freshness);
         self.hot.insert(key.clone(), Arc::clone(copy)).await;
         self.ahead.plan(registry, name, key, freshness);

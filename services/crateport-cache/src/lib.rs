@@ -14,6 +14,7 @@ mod fill;
 mod flight;
 mod foresight;
 mod freshness;
+mod gone;
 mod hot;
 mod index;
 mod known;

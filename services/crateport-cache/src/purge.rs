@@ -185,6 +185,7 @@ impl Inner {
     /// Forgets all that this process knows of an object.
     pub(crate) async fn forget(&self, key: &StoreKey) {
         self.hot.forget(key).await;
+        self.gone.forget(key).await;
         self.trusted.forget(key).await;
         self.present.forget(key).await;
         self.small.forget(key).await;

@@ -104,6 +104,11 @@ impl Spool {
         SpoolReader::new(Arc::clone(&self.shared), self.changed.subscribe())
     }
 
+    /// What the digest of the whole must be.
+    pub(crate) fn checksum(&self) -> &Sha256 {
+        &self.shared.checksum
+    }
+
     pub(crate) fn written_bytes(&self) -> u64 {
         self.shared.lock().written_bytes
     }

@@ -19,7 +19,7 @@ use tokio::time::Instant;
 
 use crate::cache::Inner;
 use crate::delivery::{Plan, plan};
-use crate::small::SmallObject;
+use crate::small::{Room, SmallObject};
 use crate::uses::Hold;
 use crate::{DeliveryMode, PresignedUrl, Redirects};
 
@@ -301,14 +301,12 @@ impl Inner {
         match digest {
             Some(digest) if digest == *expected => {
                 self.uses.touch(key, object.meta.modified);
-                let size_bytes = object.meta.size_bytes;
-                let place = if let Some(_room) = self.small.room_for(size_bytes) {
-                    match self.keep_in_memory(key, expected, object).await? {
+                let place = match self.small.room_for(object.meta.size_bytes) {
+                    Some(room) => match self.keep_in_memory(key, expected, object, room).await? {
                         Some(small) => Place::Memory(small),
                         None => return Ok(None),
-                    }
-                } else {
-                    Place::Store { store: Arc::clone(store), key: key.clone(), object }
+                    },
+                    None => Place::Store { store: Arc::clone(store), key: key.clone(), object },
                 };
                 Ok(Some(StoredObject { place, checksum: *expected }))
             }
@@ -327,28 +325,24 @@ impl Inner {
         key: &StoreKey,
         expected: &Sha256,
         object: Object,
+        room: Room,
     ) -> Result<Option<Arc<SmallObject>>, StoreError> {
-        let ObjectMeta { size_bytes, modified, .. } = object.meta;
-        let size_bytes = usize::try_from(size_bytes).unwrap_or(usize::MAX);
-        let bytes = object.collect(size_bytes).await?;
-        if bytes.len() < size_bytes {
+        let modified = object.meta.modified;
+        let Some(bytes) = room.fill(object.body).await? else {
             return Err(StoreError::Cut { key: key.clone() });
-        }
+        };
         // Many may have read it at the same time; one copy is enough for all of them.
         if let Some(small) = self.small.get(key, expected).await {
             return Ok(Some(small));
         }
-        match SmallObject::verified(&bytes, *expected, modified) {
-            Some(small) => {
-                let small = Arc::new(small);
-                self.small.insert(key.clone(), Arc::clone(&small)).await;
-                Ok(Some(small))
-            }
-            None => {
-                self.drop_wrong(key, &Sha256::of(&bytes), expected).await;
-                Ok(None)
-            }
+        let digest = Sha256::of(&bytes);
+        if digest != *expected {
+            self.drop_wrong(key, &digest, expected).await;
+            return Ok(None);
         }
+        let small = Arc::new(SmallObject::new(bytes, digest, modified));
+        self.small.insert(key.clone(), Arc::clone(&small)).await;
+        Ok(Some(small))
     }
 
     async fn drop_wrong(&self, key: &StoreKey, digest: &Sha256, expected: &Sha256) {

@@ -1,6 +1,5 @@
-//! The ops listener: health, metrics, version, the report, who used what, fills under way for
-//! the other replicas, and the operator's hands. Never public: it
-//! tells the addresses of clients, and it does as it is told.
+//! The ops listener: health, metrics, version, the report, who used what, fills under way for the other replicas, and the
+//! operator's hands. Never public: it tells the addresses of clients, and it does as it is told.
 
 mod fill;
 mod usage;

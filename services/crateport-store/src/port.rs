@@ -143,7 +143,8 @@ impl Object {
     ///
     /// When the store fails on the way, or the object is larger.
     pub async fn collect(mut self, size_bytes_max: usize) -> Result<Bytes, StoreError> {
-        let mut whole = BytesMut::new();
+        let size_bytes = usize::try_from(self.meta.size_bytes).unwrap_or(usize::MAX);
+        let mut whole = BytesMut::with_capacity(size_bytes.min(size_bytes_max));
         while let Some(chunk) = self.body.next().await {
             let chunk = chunk?;
             if whole.len() + chunk.len() > size_bytes_max {

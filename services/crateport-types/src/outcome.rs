@@ -62,6 +62,8 @@ pub enum Reason {
     UpstreamForbidden,
     /// The bytes do not have their checksum.
     ChecksumMismatch,
+    /// What another replica sent is not what it should be.
+    PeerInvalid,
     /// Larger than the configured limit.
     TooLarge,
     /// The object store failed.
@@ -142,6 +144,7 @@ impl Reason {
             Self::UpstreamStatus => "upstream-status",
             Self::UpstreamRateLimited => "upstream-rate-limited",
             Self::UpstreamInvalid => "upstream-invalid",
+            Self::PeerInvalid => "peer-invalid",
             Self::UpstreamCircuitOpen => "upstream-circuit-open",
             Self::UpstreamForbidden => "upstream-forbidden",
             Self::ChecksumMismatch => "checksum-mismatch",

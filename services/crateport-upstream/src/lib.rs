@@ -46,7 +46,7 @@ pub use index_url::{IndexUrl, InvalidIndexUrl};
 pub use limits::UpstreamLimits;
 pub use metrics::UpstreamMetrics;
 pub use offline::OfflineUpstream;
-pub use peers::{FILL_CHECKSUM, FILL_KEY, FILL_PATH, Peers};
+pub use peers::{FILL_CHECKSUM, FILL_KEY, FILL_PATH, PeerLimits, Peers};
 pub use port::{Ask, BodyStream, Condition, Found, Reply, Upstream};
 pub use recent::RecentTimes;
 pub use sparse::SparseUpstream;

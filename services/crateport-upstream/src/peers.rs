@@ -6,11 +6,13 @@
 
 use std::time::Duration;
 
-use crateport_types::{Sha256, StoreKey, Validators};
-use futures_util::StreamExt as _;
+use crateport_types::{ETag, Sha256, StoreKey, Validators};
+use futures_util::{StreamExt as _, stream};
 use http::StatusCode;
+use http::header::ETAG;
 use reqwest::Client;
 use reqwest::redirect::Policy;
+use tokio::time::timeout;
 use url::Url;
 
 use crate::{BuildError, Found, UpstreamError, failure};
@@ -25,10 +27,20 @@ pub const FILL_CHECKSUM: &str = "checksum";
 /// How long an unused connection is kept.
 const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(30);
 
+/// How long a replica that leads is waited for.
+#[derive(Clone, Copy, Debug)]
+pub struct PeerLimits {
+    /// Until it is connected.
+    pub connect_timeout: Duration,
+    /// Until its next bytes.
+    pub idle_timeout: Duration,
+}
+
 /// Asks the other replicas. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Peers {
     client: Client,
+    limits: PeerLimits,
     /// Where this replica itself is asked.
     advertised: Option<Box<str>>,
 }
@@ -39,22 +51,22 @@ impl Peers {
     /// # Errors
     ///
     /// When the HTTP client cannot be set up.
-    pub fn new(advertised: Option<&str>, connect_timeout: Duration) -> Result<Self, BuildError> {
+    pub fn new(advertised: Option<&str>, limits: PeerLimits) -> Result<Self, BuildError> {
         let client = Client::builder()
             .redirect(Policy::none())
             .referer(false)
             .no_proxy()
             // Nothing here is encrypted, so there is no need to read the machine's certificates.
             .tls_certs_only([])
-            .connect_timeout(connect_timeout)
+            .connect_timeout(limits.connect_timeout)
             .pool_idle_timeout(POOL_IDLE_TIMEOUT)
             .build()
             .map_err(BuildError::Client)?;
-        Ok(Self { client, advertised: advertised.map(Into::into) })
+        Ok(Self { client, limits, advertised: advertised.map(Into::into) })
     }
 
     /// The bytes of a fill under way at the replica `leader` (`HOST:PORT`), from the first one on. `None` if it has no
-    /// such fill. How long to wait is for the caller to know.
+    /// such fill. How long to wait for the first one is for the caller to know.
     ///
     /// # Errors
     ///
@@ -84,9 +96,22 @@ impl Peers {
                 return Err(UpstreamError::Status { host, status, retry_after });
             }
         }
+        // Something else may have come to listen at the address of a replica that is gone.
+        let tag = answer.headers().get(ETAG).and_then(|tag| tag.to_str().ok());
+        if tag != Some(ETag::of(checksum).as_str()) {
+            let detail = "it does not say that it is this object".to_owned();
+            return Err(UpstreamError::Invalid { host, detail });
+        }
         let size_bytes = answer.content_length();
-        let chunks = answer.bytes_stream();
-        let body = chunks.map(move |chunk| chunk.map_err(|error| failure::in_body(&host, &error)));
+        let idle_timeout = self.limits.idle_timeout;
+        let chunks = Box::pin(answer.bytes_stream());
+        let body = stream::unfold((chunks, host), move |(mut chunks, host)| async move {
+            let chunk = match timeout(idle_timeout, chunks.next()).await {
+                Ok(chunk) => chunk?.map_err(|error| failure::in_body(&host, &error)),
+                Err(_) => Err(UpstreamError::Timeout { host: host.clone(), waited: idle_timeout }),
+            };
+            Some((chunk, (chunks, host)))
+        });
         let (validators, date) = (Validators::default(), None);
         Ok(Some(Found { size_bytes, validators, date, body: Box::pin(body) }))
     }

@@ -135,7 +135,8 @@ impl Found {
             }
             whole.extend_from_slice(&chunk);
         }
-        Ok(whole.freeze())
+        // It may be kept for long, and what it grew by in vain must not.
+        Ok(Vec::from(whole).into_boxed_slice().into())
     }
 }
 

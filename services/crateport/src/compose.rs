@@ -23,8 +23,8 @@ use crateport_telemetry::OtlpConfig;
 use crateport_telemetry::logging::LogConfig;
 use crateport_types::{DistId, RegistryId};
 use crateport_upstream::{
-    AllowList, DistConfig, DistUpstream, OfflineUpstream, Peers, SparseConfig, SparseUpstream,
-    Upstream, UpstreamLimits, UpstreamMetrics,
+    AllowList, DistConfig, DistUpstream, OfflineUpstream, PeerLimits, Peers, SparseConfig,
+    SparseUpstream, Upstream, UpstreamLimits, UpstreamMetrics,
 };
 
 pub(crate) use self::coord::{coordinator, redis};
@@ -120,7 +120,7 @@ pub(crate) async fn house(
     let store = MeteredStore::new(Arc::new(CircuitStore::new(store)), metrics)?;
     let advertised = settings.advertise_address.as_ref().zip(ops);
     let advertised = advertised.map(|(address, ops)| address.with_port_of(ops));
-    let peers = Peers::new(advertised.as_deref(), settings.upstream_connect_timeout)?;
+    let peers = Peers::new(advertised.as_deref(), peer_limits(settings))?;
     let coordinator = MeteredCoordinator::new(coordinator(settings, advertised)?, metrics)?;
     let ports = Ports {
         store: Arc::new(store),
@@ -280,6 +280,13 @@ fn upstream_limits(settings: &Settings) -> UpstreamLimits {
         cool_off_max: settings.upstream_cool_off_max,
         index_size_bytes_max: settings.index_size_max,
         ..UpstreamLimits::default()
+    }
+}
+
+fn peer_limits(settings: &Settings) -> PeerLimits {
+    PeerLimits {
+        connect_timeout: settings.upstream_connect_timeout,
+        idle_timeout: settings.upstream_idle_timeout,
     }
 }
 

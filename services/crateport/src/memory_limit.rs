@@ -20,7 +20,9 @@ const NO_LIMIT_BYTES: u64 = 1 << 60;
 pub(crate) fn needed_bytes(settings: &Settings) -> u64 {
     let connections = u64::from(settings.connections_max).min(CONNECTIONS_AT_WORK_MAX);
     let fills = u64::from(settings.fills_max).saturating_mul(settings.spool_memory);
-    let held = settings.index_memory.saturating_add(settings.object_memory).saturating_add(fills);
+    // What is on its way may take as much again as what is kept.
+    let objects = settings.object_memory.saturating_mul(2);
+    let held = settings.index_memory.saturating_add(objects).saturating_add(fills);
     held.saturating_add(connections * CONNECTION_BYTES).saturating_add(BASE_BYTES)
 }
 

@@ -140,7 +140,7 @@ table::settings! {
         index_memory "index-memory": One<SizeOrZero> = "128MiB",
             "Memory for the hottest index files";
         object_memory "object-memory": One<SizeOrZero> = "64MiB",
-            "Memory for small crates and dist files that are asked for often; 0 turns it off";
+            "Memory for small crates and dist files that are asked for often, and as much for those on their way; 0 turns it off";
         object_memory_size_max "object-memory-size-max": One<Size> = "1MiB",
             "Largest crate or dist file that is kept in memory";
         index_size_max "index-size-max": One<Size> = "16MiB",

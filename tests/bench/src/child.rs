@@ -23,6 +23,8 @@ pub(crate) enum Cores {
     Server,
     /// The one that the clients have.
     Client,
+    /// The same, when they leave it idle: what works there now and then does not hold them up.
+    Beside,
     /// Any.
     All,
 }
@@ -50,6 +52,7 @@ impl Cores {
         match self {
             Self::Server => command.args(["taskset", "--cpu-list", "0"]),
             Self::Client => command.args(["taskset", "--cpu-list", "1"]),
+            Self::Beside => command.args(["taskset", "--cpu-list", "1", "nice", "-n", "19"]),
             Self::All => &mut command,
         };
         command.arg(program);

@@ -4,14 +4,22 @@ use std::sync::Arc;
 
 use crateport_coord::{Claim, Lease, Note};
 use crateport_types::Reason;
+use futures_util::StreamExt as _;
 use tokio::time::Instant;
+use tracing::debug;
 
 use super::along::Led;
-use super::{Filled, Filling, absent, unavailable};
+use super::intake::Intake;
+use super::{Filled, Filling, Wanted, absent, unavailable};
+use crate::cache::Inner;
 use crate::index::give_back;
 use crate::krate::NOT_IN_INDEX;
 use crate::metrics::{ALONG, FOUND};
+use crate::spool::Verified;
 use crate::{Failure, ServeError, StoredObject};
+
+/// How often the rest is read from the store before the fill fails.
+const STORE_TRIES_MAX: u32 = 3;
 
 /// How a fill ends without this replica having led it.
 pub(super) enum Settled {
@@ -31,7 +39,7 @@ impl Filling {
     pub(super) async fn come_to_lead(&mut self) -> Result<Option<Lease>, Settled> {
         let (cache, key) = (Arc::clone(&self.cache), self.wanted.key.clone());
         let coordinator = &cache.ports.coordinator;
-        let deadline = Instant::now() + cache.limits.follow_max;
+        let mut deadline = Instant::now() + cache.limits.follow_max;
         loop {
             match coordinator.recall(&key).await {
                 Ok(Some(Note::Absent)) => {
@@ -50,8 +58,12 @@ impl Filling {
             if let Ok(Claim::Follow { leader }) = &claim {
                 let mut led = self.led(deadline);
                 if let Some(leader) = leader {
+                    let before = self.taken_bytes();
                     match self.read_along(leader, &mut led).await {
                         Ok(true) => return Err(Settled::Along(led)),
+                        Ok(false) if self.taken_bytes() > before => {
+                            deadline = Instant::now() + cache.limits.follow_max;
+                        }
                         Ok(false) => {}
                         Err(failure) => return Err(Settled::Failed(failure)),
                     }
@@ -98,22 +110,77 @@ impl Filling {
             // Clients have the beginning already.
             Settled::Stored(object) => {
                 let received = self.take_stored(object).await;
-                if self.finish(received).is_ok() {
+                if self.end(received).is_ok() {
                     cache.metrics.fill(kind, FOUND);
                 }
             }
             Settled::Along(mut led) => {
                 let wanted = self.wanted.clone();
-                let Ok((verified, _offer)) = self.finish(Ok(())) else { return };
-                cache.metrics.fill(kind, ALONG);
+                let Ok((verified, _offer)) = self.end(Ok(())) else { return };
                 led.over().await;
-                // A leader that died at the last moment has kept nothing.
-                if cache.see(&wanted.key, &wanted.checksum).await.is_none() {
-                    cache.keep(&wanted, verified).await;
-                }
+                let result = cache.keep_after_leader(&wanted, verified).await;
+                cache.metrics.fill(kind, result);
             }
             Settled::Refused(error) => self.refuse(error),
             Settled::Failed(failure) => self.fail(failure),
+        }
+    }
+    fn taken_bytes(&self) -> u64 {
+        self.intake.as_ref().map_or(0, Intake::taken_bytes)
+    }
+
+    /// Takes the rest from the store, which may break off too.
+    async fn take_stored(&mut self, mut object: StoredObject) -> Result<(), Failure> {
+        let Some(intake) = &mut self.intake else { return Ok(()) };
+        let size_bytes = object.size_bytes();
+        for tries_left in (0..STORE_TRIES_MAX).rev() {
+            let failure = match object.read_part(intake.go_on()..size_bytes).await {
+                Ok(mut body) => loop {
+                    match body.next().await {
+                        Some(Ok(chunk)) => intake.take(chunk).await?,
+                        Some(Err(error)) => break error,
+                        None => return Ok(()),
+                    }
+                },
+                Err(error) => error,
+            };
+            if tries_left == 0 {
+                return Err(failure.into());
+            }
+            debug!(key = %self.wanted.key, error = %failure, "the store broke off");
+            let again = self.cache.stored(&self.wanted.key, &self.wanted.checksum).await?;
+            object = again.ok_or(failure)?;
+        }
+        Ok(())
+    }
+}
+
+impl Inner {
+    /// Sees to it that the store has what a leader should have kept: one that died at the last moment has not. Tells
+    /// how the fill ended.
+    async fn keep_after_leader(&self, wanted: &Wanted, verified: Verified) -> &'static str {
+        let (key, deadline) = (&wanted.key, Instant::now() + self.limits.follow_max);
+        loop {
+            if self.see(key, &wanted.checksum).await.is_some() {
+                return ALONG;
+            }
+            match self.ports.coordinator.claim(key).await {
+                Ok(Claim::Follow { .. }) if Instant::now() < deadline => {
+                    let patience = deadline.saturating_duration_since(Instant::now());
+                    let _ = self.ports.coordinator.wait(key, patience).await;
+                }
+                // It is for somebody else to keep.
+                Ok(Claim::Follow { .. }) => return ALONG,
+                Ok(Claim::Lead(lease)) => {
+                    let kept = match self.see(key, &wanted.checksum).await {
+                        Some(_) => ALONG,
+                        None => self.keep(wanted, verified).await,
+                    };
+                    give_back(key, lease).await;
+                    return kept;
+                }
+                Err(_) => return self.keep(wanted, verified).await,
+            }
         }
     }
 }

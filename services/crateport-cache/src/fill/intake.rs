@@ -1,14 +1,14 @@
 //! The bytes of one fill, taken from as many sources as it needs, one after the other.
 //!
-//! Every source begins with the first byte; of a second one, what is here already is passed over. That they tell the
-//! same is shown by the digest of the whole.
+//! A source goes on where the one before it broke off, or begins with the first byte again; then what is here already is
+//! passed over. That they tell the same is shown by the digest of the whole.
 
 use bytes::{Buf as _, Bytes};
-use crateport_types::{Hasher, Sha256};
+use crateport_types::{Hasher, Reason};
 use crateport_upstream::UpstreamError;
 
 use crate::Failure;
-use crate::spool::{Spool, SpoolReader};
+use crate::spool::{Spool, SpoolReader, Verified};
 
 #[derive(Debug)]
 pub(super) struct Intake {
@@ -17,12 +17,20 @@ pub(super) struct Intake {
     size_bytes_max: u64,
     /// What is still to come of the present source and is here already.
     known_bytes: u64,
+    /// Whether another replica is one of the sources.
+    is_from_peer: bool,
 }
 
 impl Intake {
     /// Nothing yet.
     pub(super) fn new(spool: Spool, size_bytes_max: u64) -> Self {
-        Self { spool, hasher: Hasher::default(), size_bytes_max, known_bytes: 0 }
+        Self {
+            spool,
+            hasher: Hasher::default(),
+            size_bytes_max,
+            known_bytes: 0,
+            is_from_peer: false,
+        }
     }
 
     pub(super) fn reader(&self) -> SpoolReader {
@@ -36,6 +44,18 @@ impl Intake {
     /// What comes from now on begins with the first byte again.
     pub(super) fn begin_again(&mut self) {
         self.known_bytes = self.taken_bytes();
+    }
+
+    /// The same, and it comes from another replica.
+    pub(super) fn begin_again_at_peer(&mut self) {
+        self.is_from_peer = true;
+        self.begin_again();
+    }
+
+    /// What comes from now on begins with the first byte that is missing. Tells which one that is.
+    pub(super) fn go_on(&mut self) -> u64 {
+        self.known_bytes = 0;
+        self.taken_bytes()
     }
 
     /// Takes the next bytes of the present source.
@@ -54,9 +74,28 @@ impl Intake {
         Ok(self.spool.write(chunk).await?)
     }
 
-    /// The digest of what has come, and the spool that it is in.
-    pub(super) fn finish(self) -> (Sha256, Spool) {
-        (self.hasher.finish(), self.spool)
+    /// Ends what everyone reads: as whole if everything was received and is right, else as failed. Before a failure is
+    /// seen, `flight` is over.
+    pub(super) fn end<F>(
+        self,
+        received: Result<(), Failure>,
+        flight: F,
+    ) -> Result<(Verified, Option<F>), Failure> {
+        let Self { spool, hasher, is_from_peer, .. } = self;
+        let computed = hasher.finish();
+        let is_right = received.is_ok() && computed == *spool.checksum();
+        let flight = is_right.then_some(flight);
+        let failure = match received {
+            // Upstream is to blame for what it sent, and for nothing else.
+            Ok(()) if is_from_peer && !is_right => {
+                let detail = "what another replica sent has not the checksum of this object";
+                Failure::own(Reason::PeerInvalid, detail)
+            }
+            Ok(()) => return Ok((spool.commit(computed)?, flight)),
+            Err(failure) => failure,
+        };
+        spool.fail(failure.clone());
+        Err(failure)
     }
 
     /// The bytes will never be whole.
@@ -68,7 +107,7 @@ impl Intake {
 #[cfg(test)]
 mod tests {
     use crateport_store::Scratch;
-    use crateport_types::StoreKey;
+    use crateport_types::{Sha256, StoreKey};
     use futures_util::TryStreamExt as _;
 
     use super::*;
@@ -93,8 +132,7 @@ mod tests {
                     intake.take(Bytes::copy_from_slice(chunk)).await.unwrap();
                 }
             }
-            let (digest, spool) = intake.finish();
-            spool.commit(digest).unwrap();
+            intake.end(Ok(()), ()).unwrap();
             let read = reader.into_stream().map_ok(|piece| piece.to_vec());
             assert_eq!(read.try_concat().await.unwrap(), WHOLE, "{cuts:?}");
         }
@@ -107,8 +145,20 @@ mod tests {
         intake.take(Bytes::from_static(b"x123")).await.unwrap();
         intake.begin_again();
         intake.take(Bytes::from_static(WHOLE)).await.unwrap();
-        let (digest, spool) = intake.finish();
-        assert!(spool.commit(digest).is_err());
+        let failure = intake.end(Ok(()), ()).unwrap_err();
+        assert_eq!(failure.reason, Reason::ChecksumMismatch);
+    }
+
+    #[tokio::test]
+    async fn upstream_is_not_blamed_for_what_another_replica_sent() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut intake = intake(&directory, 10);
+        intake.begin_again_at_peer();
+        intake.take(Bytes::from_static(b"x12")).await.unwrap();
+        assert_eq!(intake.go_on(), 3);
+        intake.take(Bytes::from_static(&WHOLE[3..])).await.unwrap();
+        let failure = intake.end(Ok(()), ()).unwrap_err();
+        assert_eq!(failure.reason, Reason::PeerInvalid);
     }
 
     #[tokio::test]

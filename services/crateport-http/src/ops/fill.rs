@@ -7,8 +7,8 @@ use std::sync::Arc;
 use axum::extract::{Query, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use crateport_types::{Sha256, StoreKey};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use crateport_types::{ETag, Sha256, StoreKey};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG};
 use serde::Deserialize;
 
 use super::OpsConfig;
@@ -37,10 +37,11 @@ pub(super) async fn answer(
     let size_bytes = reader.size_bytes();
     let body = axum::body::Body::new(Body::pieces(reader.into_stream(), size_bytes));
     let kind = (CONTENT_TYPE, "application/octet-stream".to_owned());
+    let tag = (ETAG, ETag::of(&checksum).as_str().to_owned());
     match size_bytes {
         Some(size_bytes) => {
-            ([kind, (CONTENT_LENGTH, size_bytes.to_string())], body).into_response()
+            ([kind, tag, (CONTENT_LENGTH, size_bytes.to_string())], body).into_response()
         }
-        None => ([kind], body).into_response(),
+        None => ([kind, tag], body).into_response(),
     }
 }

@@ -101,7 +101,8 @@ async fn a_damaged_object_is_dropped_and_filled_again() {
 #[tokio::test]
 async fn an_object_of_an_earlier_run_is_verified_before_its_first_use() {
     let upstream = ScriptedUpstream::start().await;
-    let published = krate("one", "1.0.0").payload(500 * KIB).publish(&upstream);
+    // Larger than what stays in memory.
+    let published = krate("one", "1.0.0").payload(1100 * KIB).publish(&upstream);
     let mut before = in_front_of(&upstream).start().await;
     before.krate("one", "1.0.0").await;
     before.stop().await;

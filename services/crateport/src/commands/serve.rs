@@ -21,7 +21,8 @@ use crate::settings::{Inputs, Loaded, Settings};
 use crate::{compose, file_limit, supervisor};
 
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// The ops listener goes last and has nothing that is worth waiting for.
+/// The ops listener goes last, and nothing there is worth waiting for: a replica that reads along has the rest from the
+/// store.
 const OPS_DRAIN_TIMEOUT: Duration = Duration::from_millis(500);
 /// Spans that a collector does not take in this time are lost.
 const FLUSH_TIMEOUT: Duration = Duration::from_secs(5);

@@ -17,6 +17,7 @@ pub(super) fn run(settings: &Settings) -> Result<(), SettingsError> {
     let checks = [
         listeners,
         ops_listener,
+        advertised,
         delivery,
         login,
         patience,
@@ -49,6 +50,13 @@ fn ops_listener(settings: &Settings) -> Option<String> {
     let ops = settings.ops_listen;
     let listen = settings.listen.iter().find(|listen| collide(listen.address, ops))?;
     Some(format!("listen {listen} and ops-listen {ops} cannot both be had: use another port"))
+}
+
+fn advertised(settings: &Settings) -> Option<String> {
+    let (ops, address) = (settings.ops_listen, settings.advertise_address.as_ref()?);
+    (ops.ip().is_loopback() && !address.is_loopback()).then(|| {
+        format!("advertise-address cannot be reached with ops-listen {ops}, which is for this machine alone")
+    })
 }
 
 fn delivery(settings: &Settings) -> Option<String> {

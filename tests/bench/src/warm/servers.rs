@@ -116,7 +116,7 @@ impl Server {
 
 impl Servers {
     pub(super) fn start(stand: &Stand, runtime: &Runtime) -> Result<Self> {
-        let (upstream, upstream_ports) = stand.upstream(Cores::Client)?;
+        let (upstream, upstream_ports) = stand.upstream(Cores::Beside)?;
         let upstream_address = upstream_ports.tls;
         let s3 = S3::start(stand)?;
         let redis = runtime.block_on(RedisServer::start());

@@ -13,7 +13,7 @@ use crate::registry::{STAMPEDE_COUNT, VERSION, many};
 use crate::samples::Samples;
 
 /// Who is asked.
-const SERVERS: [Server; 2] = [Server::Nginx, Server::Crateport];
+const SERVERS: [Server; 3] = [Server::Floor, Server::Nginx, Server::Crateport];
 /// Connections that stand ready: more than are ever busy.
 const CONNECTIONS: usize = 64;
 /// Share of the saturating rate.
@@ -34,6 +34,9 @@ pub(crate) struct Tail {
     pub(crate) p50_us: Samples,
     /// 99 of 100 were.
     pub(crate) p99_us: Samples,
+    /// The same without anything beside it.
+    #[serde(default)]
+    pub(crate) p99_alone_us: Samples,
 }
 
 /// Measures it for each server by turns.
@@ -43,6 +46,7 @@ pub(super) fn measure(runtime: &Runtime, servers: &Servers, plan: Plan) -> Resul
         per_second: Samples::default(),
         p50_us: Samples::default(),
         p99_us: Samples::default(),
+        p99_alone_us: Samples::default(),
     };
     let mut tails: Vec<Tail> = SERVERS.into_iter().map(new).collect();
     // Each crate is cold once.
@@ -50,7 +54,7 @@ pub(super) fn measure(runtime: &Runtime, servers: &Servers, plan: Plan) -> Resul
     for _ in 0..plan.rounds.min(3) {
         for (tail, cold) in tails.iter_mut().zip(&mut colds) {
             let address = servers.address(tail.server, Protocol::Http1)?;
-            let (per_second, mut latencies) = runtime.block_on(async {
+            let (per_second, mut alone, mut latencies) = runtime.block_on(async {
                 let request = request(&address, tail.server);
                 let requests = std::slice::from_ref(&request);
                 let shape = Shape { connections: CONNECTIONS, streams: 1 };
@@ -58,16 +62,18 @@ pub(super) fn measure(runtime: &Runtime, servers: &Servers, plan: Plan) -> Resul
                 let count = calibrate(&mut session, requests, SATURATION).await?;
                 let saturated = session.run(requests, count).await?;
                 let rate = saturated.requests as f64 / saturated.elapsed.as_secs_f64() * SHARE;
+                let alone = session.run_paced(requests, rate, plan.tail_duration).await?;
                 let warm = session.run_paced(requests, rate, plan.tail_duration);
                 let report = tokio::select! {
                     report = warm => report?,
                     failed = fetch_cold(&address, tail.server, cold) => return Err(failed),
                 };
-                Ok::<_, anyhow::Error>((rate, report.latencies))
+                Ok::<_, anyhow::Error>((rate, alone.latencies, report.latencies))
             })?;
             tail.per_second.add(per_second);
             tail.p50_us.add(latencies.quantile_us(0.5));
             tail.p99_us.add(latencies.quantile_us(0.99));
+            tail.p99_alone_us.add(alone.quantile_us(0.99));
         }
     }
     Ok(tails)
@@ -81,9 +87,13 @@ fn request(address: &Address, server: Server) -> Request {
 }
 
 /// Asks for one cold crate after another, for as long as it is polled; returns only what went wrong.
+/// The floor has none.
 async fn fetch_cold(address: &Address, server: Server, cold: &mut usize) -> anyhow::Error {
     let (_, crates) = server.bases();
     let fetch = async {
+        if server == Server::Floor {
+            return std::future::pending().await;
+        }
         let mut connection = Http1::connect(address).await?;
         while *cold < STAMPEDE_COUNT {
             let path = format!("{crates}/{}/{VERSION}/download", many(*cold));

@@ -6,7 +6,6 @@ use crateport_upstream::{AllowEntry, HostName};
 use ipnet::IpNet;
 
 use super::Word;
-use crate::settings::defaults;
 
 /// A host and perhaps a port, as other replicas write them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +16,12 @@ pub(crate) struct AdvertiseAddress {
 }
 
 impl AdvertiseAddress {
+    /// Whether only this machine can reach it.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let ip = self.host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+        self.host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback())
+    }
+
     /// `HOST:PORT`, with the port that a listener has unless another one is set.
     pub(crate) fn with_port_of(&self, listener: SocketAddr) -> String {
         format!("{}:{}", self.host, self.port.unwrap_or(listener.port()))
@@ -31,7 +36,10 @@ impl Word for AdvertiseAddress {
 
     fn parse_word(text: &str) -> Result<Self, String> {
         if text == "auto" {
-            return Ok(Self { host: defaults::replica()?, port: None });
+            let name = rustix::system::uname();
+            let name = name.nodename().to_str().map_err(|_| "the host name is not UTF-8 text")?;
+            return named(name, None)
+                .ok_or_else(|| format!("the host name {name:?} cannot be used"));
         }
         let bracketed = |ip: IpAddr| match ip {
             IpAddr::V4(ip) => ip.to_string(),
@@ -52,12 +60,14 @@ impl Word for AdvertiseAddress {
             Some((host, port)) => (host, Some(port.parse().map_err(|_| "its port is no number")?)),
             None => (text, None),
         };
-        let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-        if host.is_empty() || !host.bytes().all(legal) {
-            return Err("it names no host".to_owned());
-        }
-        Ok(Self { host: host.to_owned(), port })
+        named(host, port).ok_or_else(|| "it names no host".to_owned())
     }
+}
+
+fn named(host: &str, port: Option<u16>) -> Option<AdvertiseAddress> {
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    let is_name = !host.is_empty() && host.bytes().all(legal);
+    is_name.then(|| AdvertiseAddress { host: host.to_owned(), port })
 }
 
 impl Word for HostName {
