@@ -178,8 +178,8 @@ impl Inner {
         ask: Authority,
         takeoff: Takeoff<Result<Refreshed, Failure>>,
     ) {
-        if let Some(unseen) = self.unseen(key, ask).await {
-            return takeoff.publish(Ok(unseen));
+        if let Some(come) = self.come_meanwhile(registry, key, ask).await {
+            return takeoff.publish(Ok(come));
         }
         let mut lease = None;
         for _ in 0..FOLLOWS_MAX {
@@ -225,11 +225,24 @@ impl Inner {
         }
     }
 
-    /// The copy that came here while the one who asks was looking elsewhere.
-    async fn unseen(&self, key: &StoreKey, ask: Authority) -> Option<Refreshed> {
-        let Authority::Upstream { seen, .. } = ask else { return None };
-        let copy = self.hot.get(key).await?;
-        let is_news = Some(copy.checksum()) != seen && !copy.is_withdrawn();
+    /// What came here while the one who asks was looking elsewhere: a flight may have ended between its look and this
+    /// one, and the fleet is not told before the store has the file.
+    async fn come_meanwhile(
+        &self,
+        registry: &Registry,
+        key: &StoreKey,
+        ask: Authority,
+    ) -> Option<Refreshed> {
+        let Some(copy) = self.hot.get(key).await else {
+            let is_gone = ask == Authority::Fleet && self.gone.holds(key).await;
+            let reason = Reason::RememberedAbsent;
+            return is_gone.then_some(Refreshed::Absent { copy: None, reason, status: None });
+        };
+        let is_enough = match ask {
+            Authority::Fleet => copy.judge(Instant::now(), registry.ttl(&copy)) == Judgement::Fresh,
+            Authority::Upstream { seen, .. } => Some(copy.checksum()) != seen,
+        };
+        let is_news = is_enough && !copy.is_withdrawn();
         is_news.then_some(Refreshed::Current { copy, reason: Reason::Fresh, status: None })
     }
 

@@ -2,12 +2,12 @@
 //! killed if it is late.
 
 use std::fs::File;
-use std::io::{Read, Seek};
+use std::io::{self, Read, Seek};
 use std::process::{ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 /// What a program did.
 #[derive(Debug, Clone)]
@@ -77,6 +77,21 @@ impl Drop for Group {
     }
 }
 
+/// A program that was written a moment ago is busy for as long as a child that was forked meanwhile, for another test,
+/// has not begun to run its own.
+async fn spawn(command: &mut Command) -> io::Result<Child> {
+    const TRIES_MAX: usize = 100;
+    for _ in 0..TRIES_MAX {
+        match command.spawn() {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            spawned => return spawned,
+        }
+    }
+    command.spawn()
+}
+
 pub(crate) async fn run(
     mut command: Command,
     command_line: String,
@@ -87,8 +102,9 @@ pub(crate) async fn run(
     command.stdin(Stdio::null()).stdout(writer(&stdout)).stderr(writer(&stderr));
     command.process_group(0).kill_on_drop(true);
     let start = Instant::now();
-    let mut child =
-        command.spawn().unwrap_or_else(|error| panic!("cannot start {command_line}: {error}"));
+    let mut child = spawn(&mut command)
+        .await
+        .unwrap_or_else(|error| panic!("cannot start {command_line}: {error}"));
     let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
     let mut group = Group(pid);
     let ended = tokio::time::timeout(deadline, child.wait()).await;

@@ -85,6 +85,15 @@ impl Plan {
         }
     }
 
+    /// The same with so many rounds in every part.
+    pub(crate) fn set_rounds(&mut self, rounds: usize) {
+        self.warm.rounds = rounds;
+        self.fetch.rounds = rounds;
+        self.stampede.rounds = rounds;
+        self.growth.rounds = rounds;
+        self.delivery.rounds = rounds;
+    }
+
     /// What the baseline is compared with: less of everything else, more rounds of what is compared.
     pub(crate) fn check() -> Self {
         let warm = warm::Plan {

@@ -36,6 +36,9 @@ pub(crate) struct Arguments {
     /// How long the soak takes, in minutes.
     #[arg(long)]
     soak_minutes: Option<f64>,
+    /// How often each number is measured, in every part.
+    #[arg(long)]
+    rounds: Option<usize>,
     /// Compares with the baseline: fails if something has become slower.
     #[arg(long)]
     check: bool,
@@ -108,6 +111,9 @@ impl Arguments {
         };
         if let Some(minutes) = self.soak_minutes {
             plan.soak.duration = Duration::from_secs_f64(minutes * 60.0);
+        }
+        if let Some(rounds) = self.rounds {
+            plan.set_rounds(rounds.max(1));
         }
         plan
     }

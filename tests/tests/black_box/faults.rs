@@ -195,7 +195,8 @@ async fn stale_is_served(crateport: &Crateport, upstream: &ScriptedUpstream, ind
 }
 
 async fn crate_is_served(url: &str, krate: &Published, wanted: &str) {
-    let answer = get(url).send().await;
+    // A slow disk may still be taking it in.
+    let answer = get_until(url, |answer| outcome(answer) != "join").await;
     assert_eq!((answer.status, outcome(&answer)), (200, wanted));
     assert_eq!(answer.body, krate.bytes);
     assert_eq!(answer.header("content-length"), Some(krate.bytes.len().to_string().as_str()));

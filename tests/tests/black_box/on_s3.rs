@@ -72,7 +72,7 @@ async fn a_large_crate_is_redirected_and_a_small_one_is_not() {
 async fn a_small_crate_is_read_from_the_store_once_and_a_large_one_every_time() {
     let (s3, upstream) = (S3Server::start().await, ScriptedUpstream::start().await);
     let small = krate("small", "1.0.0").payload(200 * KIB).publish(&upstream);
-    let large = krate("large", "1.0.0").payload(300 * KIB).publish(&upstream);
+    let large = krate("large", "1.0.0").payload(1100 * KIB).publish(&upstream);
     let crateport = on(&s3, &upstream).await;
     for (krate, stays) in [(&small, true), (&large, false)] {
         let url = crate_url(&crateport, &krate.name, &krate.version) + "?delivery=stream";

@@ -406,6 +406,15 @@ fn settings_that_cannot_go_together_are_refused_in_one_sentence() {
              use another port",
         ),
         (&[("listen", "none")], "listen names no address, so that no client could connect"),
+        (
+            &[("advertise-address", "replica-1")],
+            "advertise-address cannot be reached with ops-listen 127.0.0.1:8081, \
+             which is for this machine alone",
+        ),
+        (
+            &[("advertise-address", "127.0.0.1")],
+            "advertise-address is of no use with coord=local: name the Redis in coord",
+        ),
     ] {
         let flags = flags.iter().map(|(name, value)| (*name, vec![(*value).to_owned()])).collect();
         let error = Inputs { flags, ..inputs() }.load().unwrap_err().to_string();
