@@ -1,14 +1,17 @@
 locals {
-  accounts = distinct(concat(var.irsa[*].service_account, var.pod_identity[*].service_account))
+  # A pod takes the role one way: where both are given, by Pod Identity, for of both in one pod IRSA would win, which the
+  # chart refuses.
+  helm_by_pod_identity = length(var.pod_identity) > 0
+  helm_accounts        = distinct(local.helm_by_pod_identity ? var.pod_identity[*].service_account : var.irsa[*].service_account)
+  # Both kinds of trust name the service account. Which of several it is, only the release knows.
+  helm_account = length(local.helm_accounts) == 1 ? local.helm_accounts[0] : null
 
   # What is null is left to the chart.
   helm_service_account = {
-    create = true
-    # Both kinds of trust name the service account.
-    name = length(local.accounts) == 1 ? local.accounts[0] : null
-    # Of both in one pod, IRSA would win; the chart refuses that.
-    roleArn     = length(var.irsa) > 0 && length(var.pod_identity) == 0 ? one(aws_iam_role.this[*].arn) : null
-    podIdentity = length(var.pod_identity) > 0 ? true : null
+    create      = true
+    name        = local.helm_account
+    roleArn     = length(var.irsa) > 0 && !local.helm_by_pod_identity ? one(aws_iam_role.this[*].arn) : null
+    podIdentity = local.helm_by_pod_identity && local.helm_account != null ? true : null
   }
 
   helm_redis = {

@@ -102,6 +102,6 @@ output "environment" {
 }
 
 output "helm_values" {
-  description = "Values of the chart as YAML, as in `terraform output -raw helm_values > values.yaml`."
+  description = "Values of the chart as YAML, as in `terraform output -raw helm_values > values.yaml`. With both `irsa` and `pod_identity` they are for Pod Identity. Where service accounts have several names they name none: add `serviceAccount.name`, and with Pod Identity `serviceAccount.podIdentity`."
   value       = local.helm_values
 }

@@ -19,8 +19,9 @@ case $config in
 esac
 
 get --output /tmp/index "$BASE/$REGISTRY/index/$path" || fail "index file $path"
-line=$(grep -F "\"vers\":\"$VERSION\"" /tmp/index) || fail "the index file of $CRATE does not know $VERSION"
-expected=$(printf '%s\n' "$line" | sed -n 's/.*"cksum":"\([0-9a-f]\{64\}\)".*/\1/p')
+# Some registries write their JSON with spaces.
+line=$(grep -F -e "\"vers\":\"$VERSION\"" -e "\"vers\": \"$VERSION\"" /tmp/index) || fail "the index file of $CRATE does not know $VERSION"
+expected=$(printf '%s\n' "$line" | sed -n 's/.*"cksum": *"\([0-9a-f]\{64\}\)".*/\1/p')
 [ -n "$expected" ] || fail "the index line has no cksum: $line"
 echo "index file $path: cksum $expected"
 

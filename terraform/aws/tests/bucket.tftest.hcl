@@ -188,6 +188,38 @@ run "pod_identity_trusts_one_service_account_of_one_cluster" {
   }
 }
 
+run "with_both_kinds_of_trust_the_chart_is_told_of_pod_identity_alone" {
+  variables {
+    irsa = [{
+      oidc_provider_arn = "arn:aws:iam::123456789012:oidc-provider/oidc.eks.eu-west-1.amazonaws.com/id/ABC"
+      namespace         = "tools"
+      service_account   = "crateport-before"
+    }]
+    pod_identity = [{ cluster_name = "prod", namespace = "tools", service_account = "crateport" }]
+  }
+  assert {
+    condition     = length(jsondecode(aws_iam_role.this[0].assume_role_policy).Statement) == 2
+    error_message = "the role is open to both"
+  }
+  assert {
+    condition     = yamldecode(output.helm_values).serviceAccount == { create = true, name = "crateport", podIdentity = true }
+    error_message = "the chart refuses roleArn beside podIdentity"
+  }
+}
+
+run "of_several_service_accounts_the_chart_is_told_none" {
+  variables {
+    pod_identity = [
+      { cluster_name = "prod", namespace = "tools", service_account = "crateport" },
+      { cluster_name = "prod", namespace = "build", service_account = "cache" },
+    ]
+  }
+  assert {
+    condition     = yamldecode(output.helm_values).serviceAccount == { create = true }
+    error_message = "the chart refuses podIdentity without a name"
+  }
+}
+
 run "ec2_gets_an_instance_profile" {
   variables {
     ec2 = true

@@ -12,6 +12,14 @@ def test_a_crate_that_is_what_the_index_says_passes_also_by_redirect(tmp_path):
     assert "Signature" not in output
 
 
+def test_an_index_with_spaces_in_its_json_is_read_too(tmp_path):
+    page = INDEX.replace(b'":', b'": ')
+    assert page != INDEX
+    with serving({**PAGES, "/crates-io/index/cf/g-/cfg-if": page}) as base:
+        code, output = fetch(base, tmp_path)
+    assert code == 0 and "OK: cfg-if 1.0.0" in output, output
+
+
 @pytest.mark.parametrize("path, page, complaint", [
     ("/crates-io/index/config.json", None, "config.json"),
     ("/crates-io/index/config.json", b"{}", "names no dl"),

@@ -3,7 +3,8 @@
 moto enforces identity policies by action and resource, but takes every condition it does not know for met, never asks a
 bucket's policy about TLS, hands a role to every web identity, and answers 404 for an absent object to those who may not
 list. Those are what the module's policies are about, so they are evaluated here. Further, requests by signed URL fail
-once policies count, which is mended; and what ElastiCache lacks is in emulator_elasticache.py.
+once policies count, and a bucket that had versions cannot be emptied: both are mended. What ElastiCache lacks is in
+emulator_elasticache.py.
 
 Every decision about S3 goes to the audit file as a line `ALLOW|DENY ACTION RESOURCE`.
 
@@ -30,7 +31,7 @@ from moto.moto_server.werkzeug_app import (
 from moto.s3.exceptions import BucketAccessDeniedError
 from moto.core.exceptions import ServiceException
 from moto.iam.models import iam_backends
-from moto.s3.models import s3_backends
+from moto.s3.models import FakeDeleteMarker, S3Backend, s3_backends
 from moto.sts.responses import TokenResponse
 from werkzeug.serving import make_server
 
@@ -193,6 +194,26 @@ def authorize_other(self, resource="*"):
 
 
 ActionAuthenticatorMixin._authenticate_and_authorize_normal_action = authorize_other
+
+
+# moto forgets that a key's last version may be a marker.
+FakeDeleteMarker.dispose = lambda self: None
+plain_delete_object = S3Backend.delete_object
+
+
+def delete_object(self, bucket_name, key_name, version_id=None, bypass=False):
+    """A named version is deleted alone, also where versioning was suspended, as Terraform does before it empties a bucket."""
+    bucket = self.get_bucket(bucket_name)
+    status = bucket.versioning_status
+    if version_id is not None and status == "Suspended":
+        bucket.versioning_status = "Enabled"
+    try:
+        return plain_delete_object(self, bucket_name, key_name, version_id=version_id, bypass=bypass)
+    finally:
+        bucket.versioning_status = status
+
+
+S3Backend.delete_object = delete_object
 
 
 def main() -> None:

@@ -137,6 +137,16 @@ def create_replication_group(self, *arguments, **named):
     return plain_create(self, *arguments, **named)
 
 
+plain_delete = ElastiCacheBackend.delete_replication_group
+
+
+def delete_replication_group(self, replication_group_id, retain_primary_cluster):
+    """In moto it is being deleted for ever."""
+    group = plain_delete(self, replication_group_id, retain_primary_cluster)
+    self.replication_groups.pop(replication_group_id)
+    return group
+
+
 def list_tags_for_resource(self, arn: str) -> dict:
     """moto knows fewer kinds of ARN than there are."""
     return self.tagging_service.list_tags_for_resource(arn)
@@ -157,3 +167,4 @@ def extend() -> None:
     ElastiCacheBackend.describe_cache_clusters = describe_cache_clusters
     ElastiCacheBackend.list_tags_for_resource = list_tags_for_resource
     ElastiCacheBackend.create_replication_group = create_replication_group
+    ElastiCacheBackend.delete_replication_group = delete_replication_group
