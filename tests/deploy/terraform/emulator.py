@@ -17,6 +17,7 @@ import fnmatch
 import json
 import sys
 import threading
+import urllib.parse
 
 import flask
 from moto import settings
@@ -214,6 +215,24 @@ def delete_object(self, bucket_name, key_name, version_id=None, bypass=False):
 
 
 S3Backend.delete_object = delete_object
+plain_list_object_versions = S3Backend.list_object_versions
+
+
+def list_object_versions(self, *arguments, **named):
+    """Who asks for encoded keys decodes them, which turns a plain + into a space."""
+    versions, folders, markers, *rest = plain_list_object_versions(self, *arguments, **named)
+    if flask.request.args.get("encoding-type") == "url":
+        versions, markers = [encoded(one) for one in versions], [encoded(one) for one in markers]
+    return (versions, folders, markers, *rest)
+
+
+def encoded(version):
+    named = copy.copy(version)
+    named.name = urllib.parse.quote(version.name)
+    return named
+
+
+S3Backend.list_object_versions = list_object_versions
 
 
 def main() -> None:
