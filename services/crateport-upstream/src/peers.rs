@@ -119,7 +119,7 @@ impl Peers {
 
 /// Nothing but a host and a port, so that a lease can lead nowhere else on that host.
 fn url_of(leader: &str, key: &StoreKey, checksum: &Sha256) -> Option<Url> {
-    if leader.contains(['/', '?', '#', '@', '\\']) {
+    if leader.is_empty() || leader.contains(['/', '?', '#', '@', '\\']) {
         return None;
     }
     let mut url = Url::parse(&format!("http://{leader}{FILL_PATH}")).ok()?;
