@@ -1,5 +1,5 @@
-"""What moto's ElastiCache lacks for the module: parameter groups, user groups, and nodes of a replication group that
-can be looked up. Kept in memory, without checks: that AWS takes these values only AWS can tell."""
+"""What moto's ElastiCache lacks for the module: parameter groups, the end of subnet groups, user groups, and nodes of a
+replication group that can be looked up. Kept in memory, without checks: that AWS takes these values only AWS can tell."""
 
 from moto.core.responses import ActionResult, EmptyResult
 from moto.core.exceptions import ServiceException
@@ -66,6 +66,13 @@ def describe_cache_parameters(self) -> ActionResult:
 
 def delete_cache_parameter_group(self) -> ActionResult:
     parameter_groups.pop(found_parameters(self)["group"]["CacheParameterGroupName"])
+    return EmptyResult()
+
+
+def delete_cache_subnet_group(self) -> ActionResult:
+    name, groups = self._get_params()["CacheSubnetGroupName"], self.elasticache_backend.cache_subnet_groups
+    if groups.pop(name, None) is None:
+        raise NotFound("CacheSubnetGroupNotFoundFault")
     return EmptyResult()
 
 
@@ -159,6 +166,7 @@ def extend() -> None:
         modify_cache_parameter_group,
         describe_cache_parameters,
         delete_cache_parameter_group,
+        delete_cache_subnet_group,
         create_user_group,
         describe_user_groups,
         delete_user_group,

@@ -8,6 +8,7 @@ use tokio::runtime::Runtime;
 
 use super::servers::Servers;
 use super::{Case, Plan, Server, calibrate};
+use crate::floor;
 use crate::load::{Address, Expected, Http1, Protocol, Request, Session, Shape};
 use crate::registry::{STAMPEDE_COUNT, VERSION, many};
 use crate::samples::Samples;
@@ -16,6 +17,8 @@ use crate::samples::Samples;
 const SERVERS: [Server; 3] = [Server::Floor, Server::Nginx, Server::Crateport];
 /// Connections that stand ready: more than are ever busy.
 const CONNECTIONS: usize = 64;
+/// Of the index file that is asked for, about.
+const BODY_BYTES: u64 = 5_000;
 /// Share of the saturating rate.
 const SHARE: f64 = 0.5;
 /// A cold crate is asked for this often.
@@ -82,7 +85,10 @@ pub(super) fn measure(runtime: &Runtime, servers: &Servers, plan: Plan) -> Resul
 fn request(address: &Address, server: Server) -> Request {
     let (index, crates) = server.bases();
     let expected = Expected { status: 200, body_bytes: None };
-    let path = Case::Index(0).path(index, crates);
+    let path = match server {
+        Server::Floor => floor::path(expected.status, BODY_BYTES),
+        _ => Case::Index(0).path(index, crates),
+    };
     Request::get(&address.authority(), address.is_encrypted(), &path, &[], expected)
 }
 

@@ -59,7 +59,8 @@ resource "aws_security_group" "replicas" {
 }
 
 resource "aws_s3_bucket" "logs" {
-  bucket = "crateport-logs"
+  bucket        = "crateport-logs"
+  force_destroy = true
 }
 
 resource "aws_s3_bucket_policy" "logs" {
