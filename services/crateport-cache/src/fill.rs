@@ -126,7 +126,7 @@ impl Filling {
         };
         let (wanted, began) = (self.wanted.clone(), Instant::now());
         let received = self.receive(found).await;
-        let size_bytes = self.intake.as_ref().map_or(0, Intake::taken_bytes);
+        let size_bytes = self.taken_bytes();
         match self.end(received) {
             Ok((verified, _offer)) => {
                 let kept = cache.keep(&wanted, verified).await;
@@ -194,6 +194,10 @@ impl Filling {
             offer.publish(Ok(filled(intake.reader())));
             intake
         })
+    }
+
+    fn taken_bytes(&self) -> u64 {
+        self.intake.as_ref().map_or(0, Intake::taken_bytes)
     }
 
     /// Takes in what upstream sends.

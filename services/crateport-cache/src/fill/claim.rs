@@ -9,7 +9,6 @@ use tokio::time::Instant;
 use tracing::debug;
 
 use super::along::Led;
-use super::intake::Intake;
 use super::{Filled, Filling, Wanted, absent, unavailable};
 use crate::cache::Inner;
 use crate::index::give_back;
@@ -124,9 +123,6 @@ impl Filling {
             Settled::Refused(error) => self.refuse(error),
             Settled::Failed(failure) => self.fail(failure),
         }
-    }
-    fn taken_bytes(&self) -> u64 {
-        self.intake.as_ref().map_or(0, Intake::taken_bytes)
     }
 
     /// Takes the rest from the store, which may break off too.
